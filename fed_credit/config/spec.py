@@ -1,0 +1,416 @@
+"""What a run is, in types: the dataclasses behind ``conf/``.
+
+The defaults live in ``conf/`` alone, so no field here has one. :class:`RunSpec` is what travels to
+the banks; :class:`SimulationSpec` holds where data lie and how they are divided, and never travels.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+from fed_credit.data.schema import KnownAt
+
+
+class SourceKind(StrEnum):
+    """Where loan records come from."""
+
+    SYNTHETIC = "synthetic"
+    SBA = "sba"
+    TABLE = "table"
+
+
+class PartitionKind(StrEnum):
+    """How loans are divided over institutions."""
+
+    NATURAL = "natural"
+    IID = "iid"
+    DIRICHLET = "dirichlet"
+    QUANTITY = "quantity"
+
+
+class SplitKind(StrEnum):
+    """How loans are divided into train, validation and test."""
+
+    RANDOM = "random"
+    OUT_OF_TIME = "out_of_time"
+
+
+class Weighting(StrEnum):
+    """What a bank's update counts for in the weighted mean."""
+
+    LOANS = "loans"
+    EXPOSURE = "exposure"
+    EQUAL = "equal"
+
+
+class ClassWeighting(StrEnum):
+    """How goods and bads count in the training loss."""
+
+    NONE = "none"
+    BALANCED = "balanced"
+
+
+class RuntimeKind(StrEnum):
+    """What carries the messages."""
+
+    LOCAL = "local"
+    SIMULATION = "simulation"
+
+
+@dataclass
+class SyntheticSpec:
+    """Knobs of the built-in generator; see :mod:`fed_credit.data.synthetic`.
+
+    Parameters
+    ----------
+    num_loans : int
+        Loans in all.
+    num_institutions : int
+        Banks; ``federation.num_institutions`` takes the largest of them.
+    seed : int
+        Seed of the records, apart from the run's seed, so that repeats vary splits and not data.
+    first_month, last_month : str
+        Application months, ``YYYY-MM``.
+    base_default_rate : float
+        Share of loans that default within 24 months, over all.
+    size_skew : float
+        0 for banks of equal size; larger for a few large and many small ones.
+    default_rate_skew : float
+        Standard deviation between banks of the log-odds of default.
+    covariate_shift : float
+        How far banks differ in whom they lend to (sector, region, size of firm); 0 for none.
+    concept_shift : float
+        How far banks differ in what makes a firm default (coefficients); 0 for none.
+    drift : float
+        How far the drivers of default move from the first to the last month; 0 for none.
+    credit_cycle : float
+        Amplitude of the credit cycle in the log-odds of default; 0 for none.
+    noise : float
+        Standard deviation of what no field explains, in the log-odds of default.
+    missing : float
+        Scale of missingness; 1 is realistic, 0 is none.
+    shared_firms : float
+        Share of firms that borrow at more than one bank.
+    """
+
+    num_loans: int
+    num_institutions: int
+    seed: int
+    first_month: str
+    last_month: str
+    base_default_rate: float
+    size_skew: float
+    default_rate_skew: float
+    covariate_shift: float
+    concept_shift: float
+    drift: float
+    credit_cycle: float
+    noise: float
+    missing: float
+    shared_firms: float
+
+
+@dataclass
+class TargetSpec:
+    """What "bad" means.
+
+    Parameters
+    ----------
+    window_months : int or None
+        Performance window in months on book; ``None`` takes the final status as it is.
+    as_of : str or None
+        Date up to which loans were observed (``YYYY-MM-DD``); ``None`` takes the latest date seen.
+    """
+
+    window_months: int | None
+    as_of: str | None
+
+
+@dataclass
+class PartitionSpec:
+    """How loans are divided over institutions.
+
+    Parameters
+    ----------
+    kind : PartitionKind
+        ``natural`` uses the institution column; the others draw one, seeded.
+    num_parts : int
+        Institutions to draw when ``kind`` is not ``natural``.
+    alpha : float
+        Concentration of the Dirichlet or quantity skew; smaller is more skewed.
+    """
+
+    kind: PartitionKind
+    num_parts: int
+    alpha: float
+
+
+@dataclass
+class SplitSpec:
+    """How loans are divided into train, validation and test.
+
+    Parameters
+    ----------
+    kind : SplitKind
+        ``random`` is stratified by bank and outcome; ``out_of_time`` cuts at one global date.
+    test_share, validation_share : float
+        Shares of the loans (of the loans before the cut for validation when out of time).
+    test_from : str or None
+        First decision date of the test loans (``YYYY-MM-DD``); ``None`` finds the month that
+        leaves ``test_share`` of the loans after it.
+    """
+
+    kind: SplitKind
+    test_share: float
+    validation_share: float
+    test_from: str | None
+
+
+@dataclass
+class DataSpec:
+    """Where loan records come from and which of them count.
+
+    Parameters
+    ----------
+    source : SourceKind
+        Kind of source.
+    path : str or None
+        File to read; none for the built-in generator.
+    schema : str
+        Name of a packaged schema, or path to a schema file.
+    decision_point : KnownAt
+        When the model decides: ``application`` or ``booking``.
+    allow_late_fields : list of str
+        Fields used although they are known only later; results then carry a leakage warning.
+    exclude_fields : list of str
+        Features left out.
+    features : list of str
+        If not empty, exactly these features.
+    approved_from : str or None
+        Loans decided before this date (``YYYY-MM-DD``) are left out and counted.
+    min_loans : int
+        Institutions with fewer labelled loans are left out and counted.
+    max_rejected_share : float
+        The run stops when a larger share of the rows is rejected.
+    target, partition, split, generator
+        See the classes.
+    """
+
+    source: SourceKind
+    path: str | None
+    schema: str
+    decision_point: KnownAt
+    allow_late_fields: list[str]
+    exclude_fields: list[str]
+    features: list[str]
+    approved_from: str | None
+    min_loans: int
+    max_rejected_share: float
+    target: TargetSpec
+    partition: PartitionSpec
+    split: SplitSpec
+    generator: SyntheticSpec
+
+
+@dataclass
+class PreprocessingSpec:
+    """The common preprocessor.
+
+    Parameters
+    ----------
+    clip_quantile : float
+        Numeric values are clipped to the bins of this and of one minus this quantile; 0 for none.
+    rare_share : float
+        Categories below this share of all training loans are grouped.
+    missing_indicators : bool
+        Whether a numeric feature with missing values gets an indicator column.
+    """
+
+    clip_quantile: float
+    rare_share: float
+    missing_indicators: bool
+
+
+@dataclass
+class FederationSpec:
+    """Who takes part and for how long.
+
+    Parameters
+    ----------
+    num_institutions : int or None
+        The k largest institutions take part; ``None`` for all.
+    num_rounds : int
+        Rounds of training.
+    local_epochs : int
+        Passes over a bank's training loans per round.
+    quorum : float
+        Share of the banks asked that must answer, or the run stops and names the others.
+    round_timeout_s : float
+        Seconds to wait for the replies of one exchange.
+    """
+
+    num_institutions: int | None
+    num_rounds: int
+    local_epochs: int
+    quorum: float
+    round_timeout_s: float
+
+
+@dataclass
+class ModelSpec:
+    """The model and how one bank trains it.
+
+    Parameters
+    ----------
+    family : str
+        Model family; see :mod:`fed_credit.models`.
+    hidden : list of int
+        Units of the hidden layers; empty for logistic regression.
+    dropout : float
+        Dropout after each hidden layer.
+    learning_rate, weight_decay : float
+        Of AdamW.
+    batch_size : int
+        Loans per optimiser step.
+    class_weighting : ClassWeighting
+        ``balanced`` weights bads up and corrects the intercept once, from summed counts.
+    """
+
+    family: str
+    hidden: list[int]
+    dropout: float
+    learning_rate: float
+    weight_decay: float
+    batch_size: int
+    class_weighting: ClassWeighting
+
+
+@dataclass
+class StrategySpec:
+    """The consortium's aggregation.
+
+    Parameters
+    ----------
+    name : str
+        ``fedavg``.
+    weighting : Weighting
+        By loans, exposure or equally.
+    """
+
+    name: str
+    weighting: Weighting
+
+
+@dataclass
+class PrivacySpec:
+    """What protects a release on its way; see ``docs/privacy.md``.
+
+    Parameters
+    ----------
+    channel : str
+        ``plain``: the server can read each bank's vector.
+    """
+
+    channel: str
+
+
+@dataclass
+class RuntimeSpec:
+    """What carries the messages.
+
+    Parameters
+    ----------
+    kind : RuntimeKind
+        ``local`` or ``simulation``.
+    torch_threads : int
+        Threads of one bank's training; part of "same seed, same bits".
+    num_cpus : float
+        CPUs per bank process in ``simulation``.
+    max_cpus : int
+        CPUs of the engine in ``simulation``.
+    """
+
+    kind: RuntimeKind
+    torch_threads: int
+    num_cpus: float
+    max_cpus: int
+
+
+@dataclass
+class ProfitSpec:
+    """Profit at a cut-off, per loan and in the currency of the reader's choice.
+
+    Parameters
+    ----------
+    gain_good : float
+        Gain from an approved loan that is repaid.
+    loss_bad : float
+        Loss from an approved loan that defaults (a positive number).
+    """
+
+    gain_good: float
+    loss_bad: float
+
+
+@dataclass
+class EvaluationSpec:
+    """What is measured, and how often.
+
+    Parameters
+    ----------
+    repeats : int
+        Seeded splits; more than one gives intervals over splits.
+    confidence : float
+        Level of all intervals.
+    min_bads : int
+        A bank with fewer bad (or good) test loans is not assessable.
+    histogram_bins : int
+        Cells per class of the released score histogram.
+    calibration_bins : int
+        Groups of equal size in the calibration curve, the lift table and ECE.
+    baselines : list of str
+        What federation is compared with: ``local``, ``pooled``.
+    profit : ProfitSpec
+        Gain and loss per loan.
+    """
+
+    repeats: int
+    confidence: float
+    min_bads: int
+    histogram_bins: int
+    calibration_bins: int
+    baselines: list[str]
+    profit: ProfitSpec
+
+
+@dataclass
+class SimulationSpec:
+    """Everything a run on one machine needs; composed by Hydra from ``conf/``.
+
+    Parameters
+    ----------
+    seed : int
+        Seed of splits, initial weights and batch order.
+    run_dir : str
+        Folder of the run.
+    resume : str or None
+        Folder of an interrupted run to go on with.
+    progress : bool or None
+        Progress bar; ``None`` shows one where there is a terminal.
+    data, federation, preprocessing, model, strategy, privacy, runtime, evaluation
+        See the classes.
+    """
+
+    seed: int
+    run_dir: str
+    resume: str | None
+    progress: bool | None
+    data: DataSpec
+    federation: FederationSpec
+    preprocessing: PreprocessingSpec
+    model: ModelSpec
+    strategy: StrategySpec
+    privacy: PrivacySpec
+    runtime: RuntimeSpec
+    evaluation: EvaluationSpec

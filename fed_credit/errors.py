@@ -1,0 +1,44 @@
+"""Errors that reach the user as one sentence: what was wrong, where, and what to do."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+
+
+class FedCreditError(Exception):
+    """Base class of every error that is the user's to mend; its text is shown without a traceback."""
+
+    exit_code = 2
+
+
+class ConfigurationError(FedCreditError):
+    """A configuration key or value that cannot be used."""
+
+
+class SchemaError(FedCreditError):
+    """A schema that contradicts itself, or a feature that the schema does not admit."""
+
+
+class DataError(FedCreditError):
+    """Data that cannot be read or used."""
+
+
+class ReleaseError(FedCreditError):
+    """A value that must not, or cannot, leave a bank as a fixed-point sum."""
+
+
+class QuorumError(FedCreditError):
+    """Too few banks answered; names the banks that did not."""
+
+    exit_code = 3
+
+
+class ArtefactError(FedCreditError):
+    """A model artefact or a checkpoint that is missing, incomplete or was changed."""
+
+
+def suggestion(word: str, known: Iterable[str]) -> str:
+    """Return `` Did you mean 'x'?`` for the nearest known word, or nothing."""
+    near = difflib.get_close_matches(word, list(known), n=1, cutoff=0.6)
+    return f" Did you mean '{near[0]}'?" if near else ""
