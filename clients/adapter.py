@@ -1,0 +1,130 @@
+"""The thin adapter between Flower's messages and the banks' ``NumPyClient`` subclasses.
+
+Named actions (``train.counts``, ``train.round``, ...) answer with a release. The default ``train``
+and ``evaluate`` actions answer as stock Flower strategies expect, so that these can drive the
+same clients.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+
+from flwr.app import (
+    Array,
+    ArrayRecord,
+    ConfigRecord,
+    Context,
+    Error,
+    Message,
+    MetricRecord,
+    RecordDict,
+)
+from flwr.clientapp import ClientApp
+
+from clients.bank import Bank
+from clients.edge import release
+from clients.tasks import CLIENTS, TrainingClient
+from fed_credit.errors import FedCreditError, ReleaseError
+from fed_credit.training.task import (
+    ARRAYS,
+    CONFIG,
+    METRICS,
+    RECEIPT,
+    RELEASE,
+    Task,
+    TaskConfig,
+)
+
+ERROR_REFUSED, ERROR_FAILED = 1001, 1002
+
+log = logging.getLogger("fed_credit.bank")
+
+BankOf = Callable[[Context], Bank]
+Handler = Callable[[Message, Context], Message]
+
+
+def make_client_app(bank_of: BankOf) -> ClientApp:
+    """Make the app that answers for banks.
+
+    Parameters
+    ----------
+    bank_of : callable
+        Finds the bank of a message's context; raises a :class:`FedCreditError` if there is none.
+
+    Returns
+    -------
+    ClientApp
+        With one train action per :class:`~fed_credit.training.task.Task`, the stock actions, and
+        the query ``identify``.
+    """
+    app = ClientApp()
+    for task in Task:
+        app.train(str(task))(_guarded(_releasing(task, bank_of)))
+
+    @app.train()
+    @_guarded
+    def train(message: Message, context: Context) -> Message:
+        config = _config(message)
+        weights, n, metrics = TrainingClient(bank_of(context)).fit(_arrays(message), config)
+        record = MetricRecord({"num-examples": n, **metrics})
+        content = RecordDict({ARRAYS: ArrayRecord(weights), METRICS: record})
+        return Message(content, reply_to=message)
+
+    @app.evaluate()
+    @_guarded
+    def evaluate(message: Message, context: Context) -> Message:
+        client = TrainingClient(bank_of(context))
+        loss, n, metrics = client.evaluate(_arrays(message), _config(message))
+        record = MetricRecord({"num-examples": n, "loss": loss, **metrics})
+        return Message(RecordDict({METRICS: record}), reply_to=message)
+
+    @app.query("identify")
+    @_guarded
+    def identify(message: Message, context: Context) -> Message:
+        name = ConfigRecord({"institution": bank_of(context).name})
+        return Message(RecordDict({RECEIPT: name}), reply_to=message)
+
+    return app
+
+
+def _releasing(task: Task, bank_of: BankOf) -> Handler:
+    def handle(message: Message, context: Context) -> Message:
+        bank, incoming, config = bank_of(context), _arrays(message), _config(message)
+        answer, _, _ = CLIENTS[task](bank).fit(incoming, config)
+        asked = TaskConfig.from_config(config)
+        vector = release(bank, task, asked, incoming, answer)
+        receipt = ConfigRecord(
+            {"task": str(task), "number": asked.number, "layout": asked.layout(task).fingerprint}
+        )
+        content = RecordDict({RELEASE: ArrayRecord({"sum": Array(vector)}), RECEIPT: receipt})
+        return Message(content, reply_to=message)
+
+    return handle
+
+
+def _guarded(handler: Handler) -> Handler:
+    """Let no exception out of the bank: its text could hold a record's values."""
+
+    def guarded(message: Message, context: Context) -> Message:
+        try:
+            return handler(message, context)
+        except ReleaseError as error:  # written to be safe to send
+            log.warning("%s", error)
+            return Message(Error(ERROR_REFUSED, str(error)), reply_to=message)
+        except Exception as error:
+            log.exception("A task failed: %s", message.metadata.message_type)
+            kind = "a problem" if isinstance(error, FedCreditError) else "an unexpected problem"
+            sentence = f"The bank met {kind} in this task; its own log has the details."
+            return Message(Error(ERROR_FAILED, sentence), reply_to=message)
+
+    return guarded
+
+
+def _arrays(message: Message) -> list:
+    record = message.content.array_records.get(ARRAYS)
+    return [] if record is None else record.to_numpy_ndarrays()
+
+
+def _config(message: Message) -> dict:
+    return dict(message.content.config_records[CONFIG])

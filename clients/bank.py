@@ -1,0 +1,81 @@
+"""A bank as its own clients see it: a loan book, its split, and what the bank allows."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import numpy as np
+import pandas as pd
+
+from fed_credit.data.book import LoanBook, Part
+from fed_credit.data.schema import FEATURE_KINDS
+from fed_credit.errors import ReleaseError
+from fed_credit.features.preprocessor import Preprocessor
+from fed_credit.training.run_spec import RunSpec
+from fed_credit.training.task import Task
+
+
+@dataclass
+class Bank:
+    """One bank's data and limits.
+
+    Parameters
+    ----------
+    book : LoanBook
+        The bank's labelled loans.
+    parts : numpy.ndarray
+        ``(n_loans,) int8`` codes of :class:`~fed_credit.data.book.Part`.
+    tasks : frozenset of Task
+        What the bank answers.
+    """
+
+    book: LoanBook
+    parts: np.ndarray
+    tasks: frozenset[Task] = frozenset(Task)
+    _matrices: dict[Part, tuple[str, np.ndarray]] = field(default_factory=dict, repr=False)
+
+    @property
+    def name(self) -> str:
+        """Name of the institution."""
+        return self.book.institution
+
+    def rows(self, part: Part) -> np.ndarray:
+        """Positions of the loans of one part, ``int64``."""
+        return np.flatnonzero(self.parts == part)
+
+    def frame(self, part: Part) -> pd.DataFrame:
+        """Features of the loans of one part."""
+        return self.book.features.iloc[self.rows(part)]
+
+    def labels(self, part: Part) -> np.ndarray:
+        """Outcomes of the loans of one part, ``int8``."""
+        return self.book.y[self.rows(part)]
+
+    def exposure(self, part: Part) -> float:
+        """Amount at risk in the loans of one part, in the schema's currency."""
+        return float(self.book.exposure[self.rows(part)].sum())
+
+    def matrix(self, preprocessor: Preprocessor, part: Part) -> np.ndarray:
+        """Return the prepared matrix of one part, ``(n, n_columns) float32``, made once."""
+        made, matrix = self._matrices.get(part, ("", None))
+        if matrix is None or made != preprocessor.fingerprint:
+            matrix = preprocessor.transform(self.frame(part))
+            self._matrices[part] = (preprocessor.fingerprint, matrix)
+        return matrix
+
+    def check(self, task: Task, spec: RunSpec) -> None:
+        """Ask whether the bank answers a task of a run.
+
+        Raises
+        ------
+        ReleaseError
+            If the bank does not allow the task, or its book lacks one of the run's features.
+        """
+        if task not in self.tasks:
+            raise ReleaseError(f"{self.name} does not answer the task '{task}'; refused.")
+        for feature in spec.features:
+            if feature.name not in self.book.features or feature.kind not in FEATURE_KINDS:
+                raise ReleaseError(
+                    f"{self.name}'s loan book does not offer '{feature.name}' as a feature at the"
+                    f" decision point '{spec.decision_point}'; refused."
+                )

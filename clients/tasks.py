@@ -1,0 +1,148 @@
+"""One ``NumPyClient`` per task: what a bank computes on its own loans, in ordinary arrays.
+
+``fit`` is three steps, so that a runtime may run the middle one for many banks at once:
+``prepare(parameters, config) -> job``, ``run(job)``, ``finish(job, result) -> answer``.
+"""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+import numpy as np
+from flwr.client import NumPyClient
+
+from clients.bank import Bank
+from fed_credit.data.book import Part
+from fed_credit.evaluation.sums import ScoreSums, score_sums
+from fed_credit.features.statistics import count, moments
+from fed_credit.models import family
+from fed_credit.models.protocol import TrainJob, TrainResult, Weights
+from fed_credit.training.predict import default_probability
+from fed_credit.training.seeds import keyed_seed
+from fed_credit.training.task import Scalar, Task, TaskConfig
+
+Answer = tuple[list[np.ndarray], int, dict[str, Scalar]]
+
+
+class BankClient(NumPyClient):
+    """What the clients of all tasks share: one bank, and stock evaluation.
+
+    Parameters
+    ----------
+    bank : Bank
+        Whose loans they are.
+    """
+
+    task: ClassVar[Task]
+
+    def __init__(self, bank: Bank) -> None:
+        self.bank = bank
+
+    def evaluate(self, parameters: Weights, config: dict[str, Scalar]) -> tuple[float, int, dict[str, Scalar]]:
+        """Evaluate a model as stock Flower expects it.
+
+        Parameters
+        ----------
+        parameters : list of numpy.ndarray
+            Weights.
+        config : dict
+            A :class:`~fed_credit.training.task.TaskConfig`, flat.
+
+        Returns
+        -------
+        tuple
+            Mean log loss, number of loans, and sums (not averages) as metrics.
+        """
+        task = TaskConfig.from_config(config)
+        self.bank.check(Task.EVALUATION, task.spec)
+        sums = _score(self.bank, task, parameters, task.part)
+        n = max(1, sums.n)
+        return sums.log_loss_sum / n, sums.n, {"log_loss_sum": sums.log_loss_sum}
+
+
+class CountsClient(BankClient):
+    """Counts for the common preprocessor."""
+
+    task = Task.COUNTS
+
+    def fit(self, parameters: Weights, config: dict[str, Scalar]) -> Answer:
+        """Return int64 arrays in the order of the task's layout, and the training loans."""
+        spec = TaskConfig.from_config(config).spec
+        self.bank.check(self.task, spec)
+        y = self.bank.labels(Part.TRAIN)
+        return list(count(spec.features, self.bank.frame(Part.TRAIN), y).values()), len(y), {}
+
+
+class MomentsClient(BankClient):
+    """Moments for the common preprocessor."""
+
+    task = Task.MOMENTS
+
+    def fit(self, parameters: Weights, config: dict[str, Scalar]) -> Answer:
+        """Return int64 arrays in the order of the task's layout, and the training loans."""
+        task = TaskConfig.from_config(config)
+        self.bank.check(self.task, task.spec)
+        frame = self.bank.frame(Part.TRAIN)
+        sums = moments(task.spec.features, frame, task.ranges or {})
+        return list(sums.values()), len(frame), {}
+
+
+class TrainingClient(BankClient):
+    """Local training: starts from the incoming weights and answers with the trained ones."""
+
+    task = Task.ROUND
+
+    def prepare(self, parameters: Weights, task: TaskConfig) -> TrainJob:
+        """Collect everything that the bank's training in this round depends on."""
+        self.bank.check(self.task, task.spec)
+        spec = task.spec
+        return TrainJob(
+            institution=self.bank.name,
+            weights=parameters,
+            x=self.bank.matrix(task.fitted, Part.TRAIN),
+            y=self.bank.labels(Part.TRAIN),
+            bad_weight=task.bad_weight,
+            epochs=spec.local_epochs,
+            seed=keyed_seed(spec.seed, "batches", self.bank.name, task.number),
+            model=spec.model,
+        )
+
+    def finish(self, job: TrainJob, result: TrainResult, task: TaskConfig) -> Answer:
+        """Answer with the trained weights and, if asked, sums over the incoming model's scores."""
+        arrays = list(result.weights)
+        if task.score_incoming:
+            sums = _score(self.bank, task, job.weights, Part.VALIDATION)
+            arrays += list(sums.arrays().values())
+        return arrays, len(job.y), {"steps": result.steps}
+
+    def fit(self, parameters: Weights, config: dict[str, Scalar]) -> Answer:
+        """Train; returns the trained weights, the training loans and the steps taken."""
+        task = TaskConfig.from_config(config)
+        job = self.prepare(parameters, task)
+        trainer = family(task.spec.model.family).trainer(task.spec.torch_threads)
+        (result,) = trainer.run([job])
+        return self.finish(job, result, task)
+
+
+class EvaluationClient(BankClient):
+    """Sums over a model's scores on validation or test loans."""
+
+    task = Task.EVALUATION
+
+    def fit(self, parameters: Weights, config: dict[str, Scalar]) -> Answer:
+        """Return the arrays of :class:`~fed_credit.evaluation.sums.ScoreSums`."""
+        task = TaskConfig.from_config(config)
+        self.bank.check(self.task, task.spec)
+        sums = _score(self.bank, task, parameters, task.part)
+        return list(sums.arrays().values()), sums.n, {}
+
+
+CLIENTS: dict[Task, type[BankClient]] = {
+    client.task: client for client in (CountsClient, MomentsClient, TrainingClient, EvaluationClient)
+}
+
+
+def _score(bank: Bank, task: TaskConfig, weights: Weights, part: Part) -> ScoreSums:
+    x = bank.matrix(task.fitted, part)
+    p = default_probability(weights, x, task.spec.model, task.log_odds_offset)
+    return score_sums(bank.labels(part), p, bins=task.spec.histogram_bins)

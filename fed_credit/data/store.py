@@ -1,0 +1,39 @@
+"""A prepared loan book on disk, for banks whose work runs in another process."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from fed_credit.data.book import LoanBook
+from fed_credit.errors import DataError
+from fed_credit.files import replacing
+
+_Y, _EXPOSURE, _PART = "__y", "__exposure", "__part"
+
+
+def save_book(path: Path, book: LoanBook, parts: np.ndarray) -> None:
+    """Write a loan book and its split as one Parquet file, in one step."""
+    frame = book.features.assign(**{_Y: book.y, _EXPOSURE: book.exposure, _PART: parts})
+    frame.attrs = {"institution": book.institution}
+    with replacing(path) as temporary:
+        frame.to_parquet(temporary, index=False)
+
+
+def load_book(path: Path) -> tuple[LoanBook, np.ndarray]:
+    """Read what :func:`save_book` wrote: the book, and its split codes ``(n_loans,) int8``.
+
+    Raises
+    ------
+    DataError
+        If the file is missing or is not a stored loan book.
+    """
+    try:
+        frame = pd.read_parquet(path)
+        name = frame.attrs["institution"]
+        y, exposure, parts = (frame.pop(column).to_numpy() for column in (_Y, _EXPOSURE, _PART))
+    except (OSError, KeyError, ValueError) as error:
+        raise DataError(f"{path} is not a stored loan book ({error}); store it again.") from None
+    return LoanBook(name, frame, y, exposure), parts

@@ -1,0 +1,381 @@
+"""The common preprocessor: fitted from sums, saved as JSON, used by everything downstream.
+
+Numeric features are clipped, imputed with the median and standardised; booleans are imputed with
+their mean; categories are one-hot encoded with rare ones grouped. Fitting needs only the two sums
+of :mod:`fed_credit.features.statistics`, so it gives the pooled fit whoever holds the loans.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from fed_credit.config.spec import PreprocessingSpec
+from fed_credit.data.schema import Kind
+from fed_credit.errors import ArtefactError
+from fed_credit.features.bins import REFINED_BINS, bin_edges
+from fed_credit.features.spec import FeatureSpec
+from fed_credit.features.statistics import (
+    NumericRange,
+    category_codes,
+    count,
+    counts_spec,
+    moments,
+    moments_spec,
+    numeric_ranges,
+    scale_to_range,
+)
+
+_FORMAT = 1
+_SMALLEST_VARIANCE = 1e-12  # of a value scaled to [0, 1]; below it a feature is constant
+
+
+@dataclass(frozen=True)
+class NumericStep:
+    """How a numeric feature becomes one or two columns.
+
+    Parameters
+    ----------
+    feature : FeatureSpec
+        The feature.
+    low, high : float
+        Clip limits.
+    median : float
+        Replaces missing values; within ``median_width`` of the exact median.
+    median_width : float
+        Width of the refined bin that holds the median.
+    mean, scale : float
+        Of the clipped, imputed training values.
+    indicator : bool
+        Whether a second column says that the value was missing.
+    """
+
+    feature: FeatureSpec
+    low: float
+    high: float
+    median: float
+    median_width: float
+    mean: float
+    scale: float
+    indicator: bool
+
+    @property
+    def columns(self) -> list[str]:
+        """Names of the columns made."""
+        return [self.feature.name] + [f"{self.feature.name} is missing"] * self.indicator
+
+    def write(self, column: pd.Series, out: np.ndarray) -> None:
+        """Fill ``out``, ``(n, len(columns)) float32``."""
+        values = column.to_numpy(dtype=np.float64)
+        missing = np.isnan(values)
+        values = np.where(missing, self.median, values)
+        out[:, 0] = (np.clip(values, self.low, self.high) - self.mean) / self.scale
+        if self.indicator:
+            out[:, 1] = missing
+
+
+@dataclass(frozen=True)
+class BooleanStep:
+    """How a boolean feature becomes one or two columns.
+
+    Parameters
+    ----------
+    feature : FeatureSpec
+        The feature.
+    share_true : float
+        Replaces missing values.
+    indicator : bool
+        Whether a second column says that the value was missing.
+    """
+
+    feature: FeatureSpec
+    share_true: float
+    indicator: bool
+
+    @property
+    def columns(self) -> list[str]:
+        """Names of the columns made."""
+        return [self.feature.name] + [f"{self.feature.name} is missing"] * self.indicator
+
+    def write(self, column: pd.Series, out: np.ndarray) -> None:
+        """Fill ``out``, ``(n, len(columns)) float32``."""
+        values = column.to_numpy(dtype=np.float64)
+        missing = np.isnan(values)
+        out[:, 0] = np.where(missing, self.share_true, values)
+        if self.indicator:
+            out[:, 1] = missing
+
+
+@dataclass(frozen=True)
+class CategoricalStep:
+    """How a categorical feature becomes one column per kept category.
+
+    Parameters
+    ----------
+    feature : FeatureSpec
+        The feature.
+    groups : tuple of int
+        Column of each code of :func:`~fed_credit.features.statistics.category_codes` (listed
+        values or buckets, then not listed, then missing); -1 for none, which leaves zeros.
+    columns : tuple of str
+        Names of the columns made.
+    """
+
+    feature: FeatureSpec
+    groups: tuple[int, ...]
+    columns: tuple[str, ...]
+
+    def write(self, column: pd.Series, out: np.ndarray) -> None:
+        """Fill ``out``, ``(n, len(columns)) float32``."""
+        group = np.asarray(self.groups, dtype=np.int64)[category_codes(self.feature, column)]
+        rows = np.flatnonzero(group >= 0)
+        out[rows, group[rows]] = 1.0
+
+
+Step = NumericStep | BooleanStep | CategoricalStep
+
+
+@dataclass(frozen=True)
+class Preprocessor:
+    """A fitted preprocessor.
+
+    Parameters
+    ----------
+    steps : tuple of Step
+        In the order of the features; features that are constant over all training loans have none.
+    constant : tuple of str
+        Features left out because they do not vary.
+    """
+
+    steps: tuple[Step, ...]
+    constant: tuple[str, ...] = ()
+
+    @cached_property
+    def columns(self) -> list[str]:
+        """Names of the columns of the matrix."""
+        return [name for step in self.steps for name in step.columns]
+
+    def transform(self, frame: pd.DataFrame) -> np.ndarray:
+        """Turn loans into the model's matrix.
+
+        Parameters
+        ----------
+        frame : pandas.DataFrame
+            ``(n, ...)`` with a column for every feature, as in a loan book.
+
+        Returns
+        -------
+        numpy.ndarray
+            ``(n, n_columns) float32``. Every element depends on its own row alone, so the bits do
+            not depend on which loans are transformed together.
+        """
+        out = np.zeros((len(frame), len(self.columns)), dtype=np.float32)
+        start = 0
+        for step in self.steps:
+            stop = start + len(step.columns)
+            step.write(frame[step.feature.name], out[:, start:stop])
+            start = stop
+        return out
+
+    @cached_property
+    def json_text(self) -> str:
+        """The preprocessor as readable JSON, which :meth:`from_json` reads."""
+        body = {
+            "format": _FORMAT,
+            "constant": list(self.constant),
+            "steps": [{"step": type(step).__name__, **asdict(step)} for step in self.steps],
+        }
+        return json.dumps(body, indent=1, ensure_ascii=False)
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """SHA-256 over the JSON."""
+        return hashlib.sha256(self.json_text.encode()).hexdigest()
+
+    @classmethod
+    def from_json(cls, text: str) -> Preprocessor:
+        """Read :attr:`json_text`.
+
+        Raises
+        ------
+        ArtefactError
+            If the text is not a preprocessor of a known format.
+        """
+        try:
+            body = json.loads(text)
+            if body["format"] != _FORMAT:
+                raise ArtefactError(
+                    f"Preprocessor format {body['format']} is not known to this version, which"
+                    f" reads format {_FORMAT}; install the version that wrote it."
+                )
+            return cls(tuple(_step(item) for item in body["steps"]), tuple(body["constant"]))
+        except (KeyError, TypeError, ValueError) as error:
+            raise ArtefactError(f"Not a preprocessor: {error}; restore the file.") from None
+
+
+def _step(item: dict[str, Any]) -> Step:
+    body = dict(item)
+    kind = body.pop("step")
+    feature = FeatureSpec.from_dict(body.pop("feature"))
+    if kind == "NumericStep":
+        return NumericStep(feature, **body)
+    if kind == "BooleanStep":
+        return BooleanStep(feature, **body)
+    if kind == "CategoricalStep":
+        return CategoricalStep(feature, tuple(body["groups"]), tuple(body["columns"]))
+    raise ValueError(f"unknown step '{kind}'")
+
+
+def fit_from_sums(
+    features: Sequence[FeatureSpec],
+    counts: Mapping[str, np.ndarray],
+    moment_sums: Mapping[str, np.ndarray],
+    spec: PreprocessingSpec,
+) -> Preprocessor:
+    """Fit a preprocessor from the sums of the two exchanges.
+
+    Parameters
+    ----------
+    features : sequence of FeatureSpec
+        The features of the run.
+    counts, moment_sums : mapping of str to numpy.ndarray
+        Decoded sums over banks.
+    spec : PreprocessingSpec
+        Clipping, grouping and indicators.
+
+    Returns
+    -------
+    Preprocessor
+    """
+    ranges = numeric_ranges(features, counts, spec.clip_quantile)
+    n = int(counts["n"])
+    steps: list[Step] = []
+    constant: list[str] = []
+    for feature in features:
+        step: Step | None
+        if feature.kind is Kind.NUMERIC:
+            step = _fit_numeric(feature, counts, moment_sums, ranges[feature.name], n, spec)
+        elif feature.kind is Kind.BOOLEAN:
+            step = _fit_boolean(feature, counts[f"{feature.name}/counts"], n, spec)
+        else:
+            step = _fit_categorical(feature, counts[f"{feature.name}/counts"], n, spec)
+        if step is None:
+            constant.append(feature.name)
+        else:
+            steps.append(step)
+    return Preprocessor(tuple(steps), tuple(constant))
+
+
+def _fit_numeric(
+    feature: FeatureSpec,
+    counts: Mapping[str, np.ndarray],
+    sums: Mapping[str, np.ndarray],
+    found: NumericRange,
+    n: int,
+    spec: PreprocessingSpec,
+) -> NumericStep | None:
+    missing = int(counts[f"{feature.name}/missing"])
+    histogram = counts[f"{feature.name}/histogram"]
+    there = n - missing
+    width = found.high - found.low
+    if there == 0 or width <= 0:
+        return None
+    rank = (there - 1) // 2 - int(histogram[: found.median_bin].sum())
+    part = int(np.searchsorted(np.cumsum(sums[f"{feature.name}/median"]), rank, side="right"))
+    low, high = bin_edges(found.median_bin)
+    part_width = (high - low) / REFINED_BINS
+    # The lower edge: exact for whole numbers and other short binary fractions.
+    median = low + part * part_width
+    z = float(scale_to_range(np.array([median]), found)[0])
+    mean = (float(sums[f"{feature.name}/sum"]) + missing * z) / n
+    variance = (float(sums[f"{feature.name}/sum_of_squares"]) + missing * z * z) / n - mean * mean
+    if variance <= _SMALLEST_VARIANCE:
+        return None
+    return NumericStep(
+        feature,
+        found.low,
+        found.high,
+        median,
+        part_width,
+        found.low + mean * width,
+        float(np.sqrt(variance)) * width,
+        _indicates(missing, n, spec),
+    )
+
+
+def _fit_boolean(
+    feature: FeatureSpec, counts: np.ndarray, n: int, spec: PreprocessingSpec
+) -> BooleanStep | None:
+    false, true, missing = (int(value) for value in counts)
+    if min(false, true) == 0 and missing == 0 or false + true == 0:
+        return None
+    return BooleanStep(feature, true / (false + true), _indicates(missing, n, spec))
+
+
+def _indicates(missing: int, n: int, spec: PreprocessingSpec) -> bool:
+    """A column for a handful of loans would be noise, so rare missingness gets no indicator."""
+    return spec.missing_indicators and missing > 0 and missing >= spec.rare_share * n
+
+
+def _fit_categorical(
+    feature: FeatureSpec, counts: np.ndarray, n: int, spec: PreprocessingSpec
+) -> CategoricalStep | None:
+    size = feature.num_categories
+    names = list(feature.values) or [f"bucket {k}" for k in range(size)]
+    names += ["not listed", "missing"]
+    least = max(1.0, spec.rare_share * n)
+    kept = [k for k in range(size + 2) if counts[k] >= least and k != size]
+    other = n - int(sum(counts[k] for k in kept))
+    columns = [f"{feature.name} = {names[k]}" for k in kept]
+    if len(kept) + (other > 0) < 2:
+        return None
+    group = {k: position for position, k in enumerate(kept)}
+    fallback = -1
+    if other > 0:
+        fallback = len(kept)
+        columns.append(f"{feature.name} = other")
+    # A category never seen in training gets the group of the rare ones, or no column at all.
+    return CategoricalStep(
+        feature, tuple(group.get(k, fallback) for k in range(size + 2)), tuple(columns)
+    )
+
+
+def fit_pooled(
+    features: Sequence[FeatureSpec],
+    frame: pd.DataFrame,
+    y: np.ndarray,
+    spec: PreprocessingSpec,
+) -> Preprocessor:
+    """Fit on loans that are all at hand: one bank alone, or pooled data in simulation.
+
+    Takes the same road through fixed-point releases as the federation does, so it equals the
+    federated fit on the same loans.
+
+    Parameters
+    ----------
+    features : sequence of FeatureSpec
+        The features of the run.
+    frame : pandas.DataFrame
+        ``(n, n_features)`` training loans.
+    y : numpy.ndarray
+        ``(n,) int8``.
+    spec : PreprocessingSpec
+        Clipping, grouping and indicators.
+
+    Returns
+    -------
+    Preprocessor
+    """
+    first = counts_spec(features)
+    counts = first.decode(first.encode(count(features, frame, y)))
+    ranges = numeric_ranges(features, counts, spec.clip_quantile)
+    second = moments_spec(features)
+    sums = second.decode(second.encode(moments(features, frame, ranges)))
+    return fit_from_sums(features, counts, sums, spec)

@@ -1,0 +1,94 @@
+"""What travels to the banks: configuration, never code, and nothing about where data lie."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from functools import cached_property
+
+from fed_credit.config.spec import (
+    ClassWeighting,
+    ModelSpec,
+    PreprocessingSpec,
+    SimulationSpec,
+    Weighting,
+)
+from fed_credit.data.schema import KnownAt
+from fed_credit.features.spec import FeatureSpec
+
+
+@dataclass(frozen=True)
+class RunSpec:
+    """One run of the federation, as the operator asks for it.
+
+    Parameters
+    ----------
+    seed : int
+        Of initial weights and batch order.
+    decision_point : KnownAt
+        When the model decides.
+    features : tuple of FeatureSpec
+        What the model may look at.
+    preprocessing : PreprocessingSpec
+        The common preprocessor.
+    model : ModelSpec
+        The model and its local training.
+    weighting : Weighting
+        What a bank's update counts for.
+    local_epochs : int
+        Passes over a bank's training loans per round.
+    histogram_bins : int
+        Cells per class of a released score histogram.
+    torch_threads : int
+        Threads of one bank's training.
+    """
+
+    seed: int
+    decision_point: KnownAt
+    features: tuple[FeatureSpec, ...]
+    preprocessing: PreprocessingSpec
+    model: ModelSpec
+    weighting: Weighting
+    local_epochs: int
+    histogram_bins: int
+    torch_threads: int
+
+    @classmethod
+    def of(cls, spec: SimulationSpec, features: Sequence[FeatureSpec], seed: int) -> RunSpec:
+        """Take the part of a simulation's configuration that travels."""
+        return cls(
+            seed=seed,
+            decision_point=spec.data.decision_point,
+            features=tuple(features),
+            preprocessing=spec.preprocessing,
+            model=spec.model,
+            weighting=spec.strategy.weighting,
+            local_epochs=spec.federation.local_epochs,
+            histogram_bins=spec.evaluation.histogram_bins,
+            torch_threads=spec.runtime.torch_threads,
+        )
+
+    @cached_property
+    def json_text(self) -> str:
+        """The specification as one line of JSON, which :meth:`from_json` reads."""
+        return json.dumps(asdict(self), ensure_ascii=False, sort_keys=True)
+
+    @classmethod
+    def from_json(cls, text: str) -> RunSpec:
+        """Read :attr:`json_text`."""
+        raw = json.loads(text)
+        model = raw["model"]
+        return cls(
+            seed=raw["seed"],
+            decision_point=KnownAt(raw["decision_point"]),
+            features=tuple(FeatureSpec.from_dict(item) for item in raw["features"]),
+            preprocessing=PreprocessingSpec(**raw["preprocessing"]),
+            model=ModelSpec(
+                **{**model, "class_weighting": ClassWeighting(model["class_weighting"])}
+            ),
+            weighting=Weighting(raw["weighting"]),
+            local_epochs=raw["local_epochs"],
+            histogram_bins=raw["histogram_bins"],
+            torch_threads=raw["torch_threads"],
+        )

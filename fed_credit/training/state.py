@@ -1,0 +1,72 @@
+"""Where a run stands after a round: what a checkpoint holds."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from fed_credit.features.preprocessor import Preprocessor
+from fed_credit.models.protocol import Weights
+
+
+@dataclass(frozen=True)
+class RoundMetrics:
+    """What the banks measured of the model that a round ended with, on validation loans.
+
+    Parameters
+    ----------
+    number : int
+        The round.
+    loss : float
+        Mean log loss.
+    auc : float
+        Pooled AUC from score histograms.
+    loans, banks : int
+        What it is over.
+    """
+
+    number: int
+    loss: float
+    auc: float
+    loans: int
+    banks: int
+
+
+@dataclass
+class TrainingState:
+    """Where a run stands after a round; all that a checkpoint holds.
+
+    Parameters
+    ----------
+    preprocessor : Preprocessor
+        The common preprocessor.
+    bad_weight, log_odds_offset : float
+        Class weighting and the prior correction that undoes it.
+    weights : list of numpy.ndarray
+        The model after ``round`` rounds.
+    best_weights : list of numpy.ndarray
+        The model with the lowest validation loss so far.
+    round, best_round : int
+        Rounds done; the round that the best model ended.
+    history : list of RoundMetrics
+        Rounds whose model has been measured.
+    """
+
+    preprocessor: Preprocessor
+    bad_weight: float
+    log_odds_offset: float
+    weights: Weights
+    best_weights: Weights
+    round: int = 0
+    best_round: int = 0
+    history: list[RoundMetrics] = field(default_factory=list)
+
+    def note(self, measured: RoundMetrics) -> None:
+        """Note what was measured of the current model, and keep it if it is the best so far."""
+        if measured.loss < self.best_loss:
+            self.best_weights, self.best_round = self.weights, measured.number
+        self.history.append(measured)
+
+    @property
+    def best_loss(self) -> float:
+        """Lowest validation loss so far."""
+        return min((metrics.loss for metrics in self.history), default=float("inf"))

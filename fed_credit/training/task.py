@@ -1,0 +1,139 @@
+"""The tasks that a bank can be asked for, and what each of them releases.
+
+A task travels as a flat configuration of scalars. Both sides of the wire read it through
+:class:`TaskConfig`, so both lay out the same release before anyone computes.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from enum import StrEnum
+from functools import cached_property, lru_cache
+
+from fed_credit.data.book import Part
+from fed_credit.errors import ReleaseError
+from fed_credit.evaluation.sums import score_sum_entries
+from fed_credit.features.preprocessor import Preprocessor
+from fed_credit.features.statistics import NumericRange, counts_spec, moments_spec
+from fed_credit.models import family
+from fed_credit.releases import ReleaseSpec
+from fed_credit.training.run_spec import RunSpec
+from fed_credit.training.updates import update_entries
+
+# Names of the records in a message; both sides of the wire use them.
+ARRAYS, CONFIG, RELEASE, RECEIPT, METRICS = "arrays", "config", "release", "receipt", "metrics"
+
+Scalar = str | int | float | bool
+
+
+class Task(StrEnum):
+    """What a bank is asked for; also the name of the Flower action."""
+
+    COUNTS = "counts"
+    MOMENTS = "moments"
+    ROUND = "round"
+    EVALUATION = "evaluation"
+
+
+@dataclass(frozen=True)
+class TaskConfig:
+    """One request to a bank, typed.
+
+    Parameters
+    ----------
+    spec : RunSpec
+        The run.
+    number : int
+        Round of training; 0 outside of training.
+    preprocessor : Preprocessor or None
+        The common preprocessor, once it is fitted.
+    ranges : mapping of str to NumericRange
+        For :attr:`Task.MOMENTS`.
+    bad_weight : float
+        What a bad loan counts for in training.
+    log_odds_offset : float
+        Prior correction added to the model's log-odds.
+    part : Part
+        Which loans :attr:`Task.EVALUATION` looks at.
+    score_incoming : bool
+        Whether :attr:`Task.ROUND` also evaluates the incoming model on validation loans.
+    """
+
+    spec: RunSpec
+    number: int = 0
+    preprocessor: Preprocessor | None = None
+    ranges: Mapping[str, NumericRange] | None = None
+    bad_weight: float = 1.0
+    log_odds_offset: float = 0.0
+    part: Part = Part.VALIDATION
+    score_incoming: bool = False
+
+    @property
+    def fitted(self) -> Preprocessor:
+        """The common preprocessor, which a task after the first two exchanges always has."""
+        if self.preprocessor is None:
+            raise ReleaseError("The task needs a preprocessor and came without one; refused.")
+        return self.preprocessor
+
+    @cached_property
+    def weight_shapes(self) -> Sequence[tuple[str, tuple[int, ...]]]:
+        """Name and shape of each weight array of the run's model."""
+        return _weight_shapes(self.spec.json_text, len(self.fitted.columns))
+
+    def layout(self, task: Task) -> ReleaseSpec:
+        """Return the layout of what the task releases."""
+        if task is Task.COUNTS:
+            return counts_spec(self.spec.features)
+        if task is Task.MOMENTS:
+            return moments_spec(self.spec.features)
+        scores = score_sum_entries(self.spec.histogram_bins)
+        if task is Task.EVALUATION:
+            return ReleaseSpec(task, scores)
+        update = update_entries(self.weight_shapes)
+        return ReleaseSpec(task, (*update, *scores) if self.score_incoming else update)
+
+    def to_config(self) -> dict[str, Scalar]:
+        """Write as the flat configuration that travels."""
+        ranges = None if self.ranges is None else {k: asdict(v) for k, v in self.ranges.items()}
+        return {
+            "spec": self.spec.json_text,
+            "number": self.number,
+            "preprocessor": "" if self.preprocessor is None else self.preprocessor.json_text,
+            "ranges": "" if ranges is None else json.dumps(ranges),
+            "bad_weight": self.bad_weight,
+            "log_odds_offset": self.log_odds_offset,
+            "part": int(self.part),
+            "score_incoming": self.score_incoming,
+        }
+
+    @classmethod
+    def from_config(cls, config: Mapping[str, Scalar]) -> TaskConfig:
+        """Read what :meth:`to_config` wrote; other keys, such as Flower's own, are ignored."""
+        preprocessor, ranges = str(config["preprocessor"]), str(config["ranges"])
+        return cls(
+            spec=_read_spec(str(config["spec"])),
+            number=int(config["number"]),
+            preprocessor=_read_preprocessor(preprocessor) if preprocessor else None,
+            ranges=(
+                {name: NumericRange(**found) for name, found in json.loads(ranges).items()}
+                if ranges
+                else None
+            ),
+            bad_weight=float(config["bad_weight"]),
+            log_odds_offset=float(config["log_odds_offset"]),
+            part=Part(int(config["part"])),
+            score_incoming=bool(config["score_incoming"]),
+        )
+
+
+# A run repeats the same specification in every message: read and lay it out once a process.
+_read_spec = lru_cache(maxsize=4)(RunSpec.from_json)
+_read_preprocessor = lru_cache(maxsize=4)(Preprocessor.from_json)
+
+
+@lru_cache(maxsize=16)
+def _weight_shapes(spec: str, n_columns: int) -> Sequence[tuple[str, tuple[int, ...]]]:
+    model = _read_spec(spec).model
+    return family(model.family).shapes(n_columns, model)

@@ -1,0 +1,223 @@
+"""One exchange: ask banks for a release, add the vectors as they arrive, name who is missing."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+
+import numpy as np
+from flwr.app import ArrayRecord, ConfigRecord, Message, RecordDict
+from flwr.serverapp import Grid
+
+from fed_credit.errors import QuorumError
+from fed_credit.releases import ReleaseSpec
+from fed_credit.training.task import ARRAYS, CONFIG, RECEIPT, RELEASE, Task, TaskConfig
+
+
+@dataclass(frozen=True)
+class Roster:
+    """Who takes part: the registered name of each node.
+
+    Parameters
+    ----------
+    names : mapping of int to str
+        Bank name by node id.
+    """
+
+    names: Mapping[int, str]
+
+    @property
+    def nodes(self) -> list[int]:
+        """Node ids in the order of the banks' names."""
+        return sorted(self.names, key=lambda node: self.names[node])
+
+    def __len__(self) -> int:
+        return len(self.names)
+
+
+def identify(grid: Grid, expected: int, timeout: float) -> Roster:
+    """Ask nodes for their names; for simulation, where no registry of keys exists.
+
+    Parameters
+    ----------
+    grid : Grid
+        Carries the messages.
+    expected : int
+        How many banks there are.
+    timeout : float
+        Seconds to wait for the answers.
+
+    Returns
+    -------
+    Roster
+
+    Raises
+    ------
+    QuorumError
+        If fewer nodes answer than expected.
+    """
+    messages = [
+        Message(RecordDict(), dst_node_id=node, message_type="query.identify")
+        for node in grid.get_node_ids()
+    ]
+    names = {}
+    for reply in grid.send_and_receive(messages, timeout=timeout):
+        if reply.has_content():
+            record = reply.content.config_records[RECEIPT]
+            names[reply.metadata.src_node_id] = str(record["institution"])
+    if len(names) < expected:
+        raise QuorumError(f"Only {len(names)} of {expected} institutions came up; start the others.")
+    return Roster(names)
+
+
+def requests(
+    task: Task, config: TaskConfig, arrays: ArrayRecord, nodes: Iterable[int]
+) -> Iterator[Message]:
+    """Write one request per node, lazily; all share the same records."""
+    record = RecordDict({ARRAYS: arrays, CONFIG: ConfigRecord(config.to_config())})  # type: ignore[arg-type]
+    for node in nodes:
+        yield Message(
+            record, dst_node_id=node, message_type=f"train.{task}", group_id=str(config.number)
+        )
+
+
+@dataclass
+class SumCollector:
+    """Adds releases as replies arrive, in any order, holding one vector whoever answers.
+
+    Parameters
+    ----------
+    roster : Roster
+        The banks' registered names.
+    asked : frozenset of int
+        Nodes that were asked.
+    task : Task
+        What they were asked for.
+    number : int
+        The round they were asked in.
+    layout : ReleaseSpec
+        What an answer looks like.
+    """
+
+    roster: Roster
+    asked: frozenset[int]
+    task: Task
+    number: int
+    layout: ReleaseSpec
+    answered: set[str] = field(default_factory=set)
+    refused: dict[str, str] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self._sum = np.zeros(self.layout.size, dtype=np.int64)
+
+    def add(self, reply: Message) -> None:
+        """Add one reply, or note why it does not count."""
+        node = reply.metadata.src_node_id
+        if node not in self.asked:
+            return  # nobody asked: a stranger's reply must not enter the sum
+        name = self.roster.names[node]
+        problem = self._problem(reply)
+        if problem:
+            self.refused[name] = problem
+        elif name not in self.answered:
+            self._sum += _vector(reply)
+            self.answered.add(name)
+            self.refused.pop(name, None)
+
+    def _problem(self, reply: Message) -> str | None:
+        if reply.has_error():
+            return reply.error.reason or f"error {reply.error.code}"
+        receipt = reply.content.config_records.get(RECEIPT, {})
+        expected = {
+            "task": str(self.task), "number": self.number, "layout": self.layout.fingerprint
+        }
+        if dict(receipt) != expected:
+            return "its reply belongs to another task, round or layout"
+        if RELEASE not in reply.content.array_records or not self.layout.admits(_vector(reply)):
+            return "its reply does not fit the layout"
+        return None
+
+    def result(self, quorum: float) -> dict[str, np.ndarray]:
+        """Return the decoded sum.
+
+        Parameters
+        ----------
+        quorum : float
+            Share of the banks asked that must have answered.
+
+        Returns
+        -------
+        dict of str to numpy.ndarray
+
+        Raises
+        ------
+        QuorumError
+            If too few answered; names each bank that did not and why.
+        """
+        needed = math.ceil(quorum * len(self.asked) - 1e-9)
+        if len(self.answered) < max(1, needed):
+            names = sorted(self.roster.names[node] for node in self.asked)
+            reasons = "; ".join(
+                f"{name}: {self.refused.get(name, 'no answer in time')}"
+                for name in names
+                if name not in self.answered
+            )
+            raise QuorumError(
+                f"Only {len(self.answered)} of {len(self.asked)} institutions answered"
+                f" '{self.task}' in round {self.number}, {max(1, needed)} are needed"
+                f" (federation.quorum): {reasons}."
+            )
+        return self.layout.decode(self._sum)
+
+
+def _vector(reply: Message) -> np.ndarray:
+    arrays = reply.content.array_records[RELEASE].to_numpy_ndarrays()
+    return arrays[0] if len(arrays) == 1 else np.empty(0)
+
+
+def exchange(
+    grid: Grid,
+    roster: Roster,
+    task: Task,
+    config: TaskConfig,
+    arrays: ArrayRecord,
+    *,
+    quorum: float,
+    timeout: float,
+) -> dict[str, np.ndarray]:
+    """Ask all banks for one task and return the sum of their releases.
+
+    Parameters
+    ----------
+    grid : Grid
+        Carries the messages.
+    roster : Roster
+        Who takes part.
+    task : Task
+        What is asked.
+    config : TaskConfig
+        How it is asked.
+    arrays : ArrayRecord
+        Weights that go with it; empty where there are none.
+    quorum : float
+        Share of the banks that must answer.
+    timeout : float
+        Seconds to wait.
+
+    Returns
+    -------
+    dict of str to numpy.ndarray
+        Decoded sums in the task's layout.
+
+    Raises
+    ------
+    QuorumError
+        If too few banks answered.
+    """
+    nodes = roster.nodes
+    collector = SumCollector(roster, frozenset(nodes), task, config.number, config.layout(task))
+    messages = requests(task, config, arrays, nodes)
+    for reply in grid.send_and_receive(messages, timeout=timeout):
+        collector.add(reply)
+    return collector.result(quorum)
