@@ -38,7 +38,9 @@ class BankClient(NumPyClient):
     def __init__(self, bank: Bank) -> None:
         self.bank = bank
 
-    def evaluate(self, parameters: Weights, config: dict[str, Scalar]) -> tuple[float, int, dict[str, Scalar]]:
+    def evaluate(
+        self, parameters: Weights, config: dict[str, Scalar]
+    ) -> tuple[float, int, dict[str, Scalar]]:
         """Evaluate a model as stock Flower expects it.
 
         Parameters
@@ -56,8 +58,8 @@ class BankClient(NumPyClient):
         task = TaskConfig.from_config(config)
         self.bank.check(Task.EVALUATION, task.spec)
         sums = _score(self.bank, task, parameters, task.part)
-        n = max(1, sums.n)
-        return sums.log_loss_sum / n, sums.n, {"log_loss_sum": sums.log_loss_sum}
+        mean = sums.log_loss / sums.n if sums.n else 0.0
+        return mean, sums.n, {"log_loss_sum": sums.log_loss}
 
 
 class CountsClient(BankClient):
@@ -138,7 +140,8 @@ class EvaluationClient(BankClient):
 
 
 CLIENTS: dict[Task, type[BankClient]] = {
-    client.task: client for client in (CountsClient, MomentsClient, TrainingClient, EvaluationClient)
+    client.task: client
+    for client in (CountsClient, MomentsClient, TrainingClient, EvaluationClient)
 }
 
 

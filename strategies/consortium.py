@@ -25,7 +25,7 @@ from fed_credit.training.predict import class_weight
 from fed_credit.training.run_spec import RunSpec
 from fed_credit.training.seeds import keyed_seed
 from fed_credit.training.state import RoundMetrics, TrainingState
-from fed_credit.training.task import Task, TaskConfig
+from fed_credit.training.task import Task, TaskConfig, read_scores
 from strategies.exchange import Roster, exchange
 from strategies.weighted_fedavg import incoming_metrics
 
@@ -157,9 +157,10 @@ class Consortium:
             If too few banks answered.
         """
         config = replace(self.task(state), part=part)
-        return ScoreSums.from_arrays(self._ask(Task.EVALUATION, config, weights))
+        return read_scores(self._ask(Task.EVALUATION, config, weights))
 
-    def _ask(self, task: Task, config: TaskConfig, weights: Weights | None = None
+    def _ask(
+        self, task: Task, config: TaskConfig, weights: Weights | None = None
     ) -> dict[str, np.ndarray]:
         return exchange(
             self._grid,

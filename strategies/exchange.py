@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import time
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 
@@ -57,9 +58,12 @@ def identify(grid: Grid, expected: int, timeout: float) -> Roster:
     QuorumError
         If fewer nodes answer than expected.
     """
+    end = time.monotonic() + timeout
+    # An engine registers its nodes while the app already runs.
+    while len(nodes := list(grid.get_node_ids())) < expected and time.monotonic() < end:
+        time.sleep(0.1)
     messages = [
-        Message(RecordDict(), dst_node_id=node, message_type="query.identify")
-        for node in grid.get_node_ids()
+        Message(RecordDict(), dst_node_id=node, message_type="query.identify") for node in nodes
     ]
     names = {}
     for reply in grid.send_and_receive(messages, timeout=timeout):
@@ -67,7 +71,9 @@ def identify(grid: Grid, expected: int, timeout: float) -> Roster:
             record = reply.content.config_records[RECEIPT]
             names[reply.metadata.src_node_id] = str(record["institution"])
     if len(names) < expected:
-        raise QuorumError(f"Only {len(names)} of {expected} institutions came up; start the others.")
+        raise QuorumError(
+            f"Only {len(names)} of {expected} institutions came up; start the others."
+        )
     return Roster(names)
 
 
@@ -130,7 +136,9 @@ class SumCollector:
             return reply.error.reason or f"error {reply.error.code}"
         receipt = reply.content.config_records.get(RECEIPT, {})
         expected = {
-            "task": str(self.task), "number": self.number, "layout": self.layout.fingerprint
+            "task": str(self.task),
+            "number": self.number,
+            "layout": self.layout.fingerprint,
         }
         if dict(receipt) != expected:
             return "its reply belongs to another task, round or layout"

@@ -10,7 +10,7 @@ from flwr.serverapp import Grid
 from flwr.serverapp.strategy import FedAvg
 
 from fed_credit.evaluation.sums import ScoreSums, measure_sums
-from fed_credit.training.task import Task, TaskConfig
+from fed_credit.training.task import Task, TaskConfig, read_scores
 from fed_credit.training.updates import apply_mean_update
 from strategies.exchange import Roster, SumCollector, requests
 
@@ -74,7 +74,7 @@ class WeightedFedAvg(FedAvg):
         incoming = self._incoming.to_numpy_ndarrays()
         return (
             ArrayRecord(apply_mean_update(names, incoming, sums)),
-            incoming_metrics(ScoreSums.from_arrays(sums), len(collector.answered)),
+            incoming_metrics(read_scores(sums), len(collector.answered)),
         )
 
     def configure_evaluate(

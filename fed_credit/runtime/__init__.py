@@ -1,0 +1,1 @@
+"""What carries the messages: in process (``local``) or Flower's engine (``simulation``)."""

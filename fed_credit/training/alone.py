@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from fed_credit.evaluation.metrics import log_loss
+from fed_credit.evaluation.sums import score_sums
 from fed_credit.features.preprocessor import Preprocessor, fit_pooled
 from fed_credit.models import family
 from fed_credit.models.protocol import TrainJob, Weights
@@ -116,7 +116,7 @@ def train_alone(
     for number, result in enumerate(models.train_centrally(job, rounds, spec.torch_threads), 1):
         steps += result.steps
         p = default_probability(result.weights, x, spec.model, offset)
-        loss = log_loss(validation.y, p) if len(p) else -float(number)
+        loss = score_sums(validation.y, p, bins=1).log_loss if len(p) else -float(number)
         if loss < best_loss:
             best, best_round, best_loss = result.weights, number, loss
     return AloneModel(preprocessor, best, offset, best_round, steps)

@@ -12,13 +12,15 @@ from dataclasses import asdict, dataclass
 from enum import StrEnum
 from functools import cached_property, lru_cache
 
+import numpy as np
+
 from fed_credit.data.book import Part
 from fed_credit.errors import ReleaseError
-from fed_credit.evaluation.sums import score_sum_entries
+from fed_credit.evaluation.sums import FRACTION_BITS, ScoreSums, shapes
 from fed_credit.features.preprocessor import Preprocessor
 from fed_credit.features.statistics import NumericRange, counts_spec, moments_spec
 from fed_credit.models import family
-from fed_credit.releases import ReleaseSpec
+from fed_credit.releases import Entry, ReleaseSpec
 from fed_credit.training.run_spec import RunSpec
 from fed_credit.training.updates import update_entries
 
@@ -88,7 +90,7 @@ class TaskConfig:
             return counts_spec(self.spec.features)
         if task is Task.MOMENTS:
             return moments_spec(self.spec.features)
-        scores = score_sum_entries(self.spec.histogram_bins)
+        scores = _score_entries(self.spec.histogram_bins)
         if task is Task.EVALUATION:
             return ReleaseSpec(task, scores)
         update = update_entries(self.weight_shapes)
@@ -137,3 +139,21 @@ _read_preprocessor = lru_cache(maxsize=4)(Preprocessor.from_json)
 def _weight_shapes(spec: str, n_columns: int) -> Sequence[tuple[str, tuple[int, ...]]]:
     model = _read_spec(spec).model
     return family(model.family).shapes(n_columns, model)
+
+
+_SCORES = "scores/"
+_FRACTION_BOUND = float(2**26)
+
+
+def _score_entries(bins: int) -> tuple[Entry, ...]:
+    return tuple(
+        Entry(f"{_SCORES}{name}", shape, FRACTION_BITS[name], _FRACTION_BOUND)
+        for name, shape in shapes(bins).items()
+    )
+
+
+def read_scores(sums: Mapping[str, np.ndarray]) -> ScoreSums:
+    """Take the score sums out of the decoded sum of a round or an evaluation."""
+    return ScoreSums.from_arrays(
+        {name[len(_SCORES) :]: value for name, value in sums.items() if name.startswith(_SCORES)}
+    )

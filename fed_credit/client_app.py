@@ -1,0 +1,37 @@
+"""The bank's Flower app: answers for the loan book that the bank's own node configuration names.
+
+The path comes from the SuperNode's ``--node-config``, which the bank sets; nothing in a message
+or a run's configuration can point elsewhere. Without it the bank refuses to work.
+"""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from pathlib import Path
+
+from flwr.app import Context
+
+from clients.adapter import make_client_app
+from clients.bank import Bank
+from fed_credit.data.store import load_book
+from fed_credit.errors import DataError
+
+BOOK_KEY = "book"
+
+
+@lru_cache(maxsize=256)
+def stored_bank(path: Path) -> Bank:
+    """Load a bank whose loan book was stored on disk; kept for the process' later messages."""
+    return Bank(*load_book(path))
+
+
+def _bank_of(context: Context) -> Bank:
+    path = context.node_config.get(BOOK_KEY)
+    if path is None:
+        raise DataError(
+            f"This node has no loan book; start its SuperNode with --node-config '{BOOK_KEY}=PATH'."
+        )
+    return stored_bank(Path(str(path)))
+
+
+app = make_client_app(_bank_of)

@@ -1,0 +1,95 @@
+"""The ``simulation`` runtime: Flower's own engine, on Ray, over the same apps."""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import warnings
+from pathlib import Path
+
+import numpy as np
+from flwr.app import Context
+
+from clients.adapter import make_client_app
+from clients.bank import Bank
+from fed_credit.client_app import stored_bank
+from fed_credit.config.spec import RuntimeSpec
+from fed_credit.data.book import Dataset
+from fed_credit.data.store import save_book
+from fed_credit.errors import ConfigurationError
+from fed_credit.server_app import FederatedJob, FederatedOutcome, make_server_app
+
+
+class StoredBanks:
+    """The banks whose books lie in a folder, for the engine's worker processes.
+
+    Parameters
+    ----------
+    folder : Path
+        Holds ``<k>.parquet`` for institution ``k``.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+
+    def __call__(self, context: Context) -> Bank:
+        """Return the bank of a node, loaded once a worker."""
+        return stored_bank(self._folder / f"{int(context.node_config['partition-id'])}.parquet")
+
+
+def run_on_engine(
+    runtime: RuntimeSpec, dataset: Dataset, parts: np.ndarray, job: FederatedJob, folder: Path
+) -> FederatedOutcome:
+    """Run a federated job on Flower's simulation engine.
+
+    Parameters
+    ----------
+    runtime : RuntimeSpec
+        CPUs of the engine and of a bank's process.
+    dataset : Dataset
+        Loans of all banks; each bank's book is stored for the workers, which load only those
+        they are asked for.
+    parts : numpy.ndarray
+        ``(n_loans,) int8`` split codes.
+    job : FederatedJob
+        What to run.
+    folder : Path
+        Where the books are stored.
+
+    Returns
+    -------
+    FederatedOutcome
+
+    Raises
+    ------
+    ConfigurationError
+        If the engine is not installed.
+    """
+    if importlib.util.find_spec("ray") is None:
+        raise ConfigurationError(
+            "runtime=simulation needs Flower's engine; install it with"
+            " pip install 'fed-credit[simulation]', or use runtime=local."
+        )
+    # The engine's actors must see the same number of threads as the local runtime's training.
+    os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
+    from flwr.simulation import run_simulation
+
+    for k, book in enumerate(dataset.books()):
+        save_book(folder / f"{k}.parquet", book, parts[dataset.rows(k)])
+    outcomes: list[FederatedOutcome] = []
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        run_simulation(
+            server_app=make_server_app(job, outcomes.append),
+            client_app=make_client_app(StoredBanks(folder.resolve())),
+            num_supernodes=len(dataset.names),
+            backend_config={
+                "client_resources": {"num_cpus": runtime.num_cpus, "num_gpus": 0.0},
+                "init_args": {
+                    "num_cpus": runtime.max_cpus,
+                    "log_to_driver": False,
+                    "include_dashboard": False,
+                },
+            },
+        )
+    return outcomes[0]
