@@ -1,0 +1,159 @@
+"""The model artefact: weights, preprocessor and what they mean, readable and without pickle.
+
+A folder of ``weights.safetensors``, ``preprocessor.json``, ``model.json`` and ``manifest.json``,
+which holds the SHA-256 of each of the others.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from fed_credit import __version__
+from fed_credit.config.spec import ClassWeighting, ModelSpec
+from fed_credit.errors import ArtefactError
+from fed_credit.features.preprocessor import Preprocessor
+from fed_credit.files import replacing
+from fed_credit.models import family
+from fed_credit.models.protocol import Weights
+from fed_credit.training.checkpoint import weights_sha256
+from fed_credit.training.predict import default_probability
+
+_FORMAT = 1
+_WEIGHTS, _PREPROCESSOR, _MODEL, _MANIFEST = (
+    "weights.safetensors",
+    "preprocessor.json",
+    "model.json",
+    "manifest.json",
+)
+
+
+@dataclass(frozen=True)
+class Artefact:
+    """A trained model that scores loans.
+
+    Parameters
+    ----------
+    model : ModelSpec
+        Family and size.
+    weights : list of numpy.ndarray
+        float32.
+    preprocessor : Preprocessor
+        From a loan's fields to the model's matrix.
+    log_odds_offset : float
+        Prior correction.
+    about : mapping of str to object
+        Where it comes from: decision point, target, data fingerprint, seed, best round.
+    """
+
+    model: ModelSpec
+    weights: Weights
+    preprocessor: Preprocessor
+    log_odds_offset: float
+    about: Mapping[str, Any]
+
+    @property
+    def sha256(self) -> str:
+        """Hash of the weights."""
+        return weights_sha256(self.weights)
+
+    def score(self, frame: pd.DataFrame) -> np.ndarray:
+        """Return the PD of validated loans.
+
+        Parameters
+        ----------
+        frame : pandas.DataFrame
+            ``(n, ...)`` with a column for every feature, as in a loan book.
+
+        Returns
+        -------
+        numpy.ndarray
+            ``(n,) float64``.
+        """
+        x = self.preprocessor.transform(frame)
+        return default_probability(self.weights, x, self.model, self.log_odds_offset)
+
+
+def save_artefact(folder: Path, artefact: Artefact) -> None:
+    """Write an artefact in one step: the folder is there whole, or not at all."""
+    from safetensors.numpy import save_file
+
+    shapes = family(artefact.model.family).shapes(
+        len(artefact.preprocessor.columns), artefact.model
+    )
+    named = {name: array for (name, _), array in zip(shapes, artefact.weights, strict=True)}
+    model = {
+        "format": _FORMAT,
+        "model": asdict(artefact.model),
+        "log_odds_offset": artefact.log_odds_offset,
+        **artefact.about,
+    }
+    with replacing(folder) as temporary:
+        temporary.mkdir()
+        save_file(named, temporary / _WEIGHTS)
+        (temporary / _PREPROCESSOR).write_text(artefact.preprocessor.json_text, encoding="utf-8")
+        (temporary / _MODEL).write_text(_json(model), encoding="utf-8")
+        manifest = {
+            "format": _FORMAT,
+            "fed_credit": __version__,
+            "weights_sha256": artefact.sha256,
+            "files": {
+                name: hashlib.sha256((temporary / name).read_bytes()).hexdigest()
+                for name in (_WEIGHTS, _PREPROCESSOR, _MODEL)
+            },
+        }
+        (temporary / _MANIFEST).write_text(_json(manifest), encoding="utf-8")
+
+
+def load_artefact(folder: Path) -> Artefact:
+    """Read an artefact and check every hash.
+
+    Raises
+    ------
+    ArtefactError
+        If a file is missing, was changed, or has a format of another version.
+    """
+    from safetensors.numpy import load
+
+    try:
+        manifest = json.loads((folder / _MANIFEST).read_text(encoding="utf-8"))
+        if manifest["format"] != _FORMAT:
+            raise ArtefactError(
+                f"Model {folder} has format {manifest['format']}, this version reads {_FORMAT}."
+            )
+        parts = {name: (folder / name).read_bytes() for name in manifest["files"]}
+        for name, expected in manifest["files"].items():
+            if hashlib.sha256(parts[name]).hexdigest() != expected:
+                raise ArtefactError(
+                    f"Model {folder}: '{name}' is not what the manifest says, it was changed or"
+                    " damaged; restore the folder."
+                )
+        about = json.loads(parts[_MODEL])
+        model = about.pop("model")
+        about.pop("format")
+        arrays = load(parts[_WEIGHTS])
+        spec = ModelSpec(**{**model, "class_weighting": ClassWeighting(model["class_weighting"])})
+        preprocessor = Preprocessor.from_json(parts[_PREPROCESSOR].decode())
+        shapes = family(spec.family).shapes(len(preprocessor.columns), spec)
+        return Artefact(
+            spec,
+            [arrays[name] for name, _ in shapes],
+            preprocessor,
+            about.pop("log_odds_offset"),
+            about,
+        )
+    except (OSError, KeyError, TypeError, ValueError) as error:
+        raise ArtefactError(
+            f"Model {folder} cannot be read ({error}); restore the folder."
+        ) from None
+
+
+def _json(body: Any) -> str:
+    return json.dumps(body, indent=2, ensure_ascii=False) + "\n"

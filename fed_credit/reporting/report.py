@@ -1,0 +1,142 @@
+"""``report.md``: a run in words and tables, for a reader who was not there."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from fed_credit.reporting.table import difference, number, verdict
+
+_METRICS = ("auc", "gini", "ks", "pr_auc", "log_loss", "brier", "ece")
+_NAMES = {
+    "local": "each bank alone",
+    "federated": "federated",
+    "pooled": "pooled data",
+    "best_reachable": "best reachable (true PD)",
+}
+
+
+def render_report(results: dict[str, Any]) -> str:
+    """Write a run's results as Markdown.
+
+    Parameters
+    ----------
+    results : dict
+        The body of ``results.json``.
+
+    Returns
+    -------
+    str
+    """
+    data, model = results["data"], results["model"]
+    contenders = [name for name in _NAMES if name in results["test"]]
+    blocks = ["# Fed Credit: report of a run", "\n".join(verdict(results))]
+    if results["warnings"]:
+        blocks += ["## Warnings", "\n".join(f"- {text}" for text in results["warnings"])]
+    blocks += [
+        "## Who gains and who does not",
+        "Test AUC by bank, worst difference first; intervals at"
+        f" {results['evaluation']['confidence']:.0%} over {results['evaluation']['repeats']}"
+        " split(s). A bank with too few bad or good test loans is not assessable and enters no"
+        " mean.",
+        _table(
+            ["bank", "train", "test", "bad", *(_NAMES[n] for n in contenders), "federated - alone"],
+            [
+                [
+                    bank["name"],
+                    f"{bank['n_train']:,.0f}",
+                    f"{bank['n_test']:,.0f}",
+                    "-" if bank["bad_rate"] is None else f"{bank['bad_rate']:.1%}",
+                    *(number(bank["auc"][name]["value"]) for name in contenders),
+                    _delta(bank),
+                ]
+                for bank in results["institutions"]
+            ],
+        ),
+        "## Over all test loans",
+        _table(
+            ["", *_METRICS, "mean of the banks' AUC"],
+            [
+                [
+                    _NAMES[name],
+                    *(number(results["test"][name][metric]) for metric in _METRICS),
+                    number(results["test"][name]["auc_mean_banks"]),
+                ]
+                for name in contenders
+            ],
+        ),
+        f"From the banks' released sums alone (score histograms of {results['from_sums']['bins']}"
+        " cells), the federated model's AUC is"
+        f" {number(results['from_sums']['auc']['value'])} ±"
+        f" {results['from_sums']['auc']['bound']:.4f}; the exact value lies within.",
+        "## Decision at the cut-off that validation loans choose",
+        _table(
+            ["", "cut-off PD", "approved", "bad among approved", "profit per loan"],
+            [
+                [
+                    _NAMES[name],
+                    number(item["cut_off"]),
+                    _share(item["approval_rate"]),
+                    _share(item["bad_rate_approved"]),
+                    number(item["profit_per_loan"]),
+                ]
+                for name, item in results["decision"].items()
+            ],
+        ),
+        "## Learning curve of the federated model (validation loans)",
+        _table(
+            ["round", "loss", "AUC"],
+            [
+                [str(item["round"]), f"{item['loss']:.4f}", number(item["auc"])]
+                for item in results["rounds"]
+            ],
+        ),
+        "## Data",
+        _table(
+            ["rows", "used", "rejected", "unlabelled", "immature", "out of scope", "left out"],
+            [
+                [
+                    f"{data[key]:,}"
+                    for key in (
+                        "rows",
+                        "used",
+                        "rejected",
+                        "unlabelled",
+                        "immature",
+                        "out_of_scope",
+                        "left_out",
+                    )
+                ]
+            ],
+        ),
+        f"Decision point: {data['decision_point']}. Target: {data['target']}. Features"
+        f" ({len(data['features'])}): {', '.join(data['features'])}.",
+        "## Settings and how to reproduce",
+        f"Model `{model['family']}` with hidden layers {model['hidden']}, {model['columns']}"
+        f" columns, best round {model['best_round']}; weights SHA-256 `{model['sha256']}`. Seed"
+        f" {results['seed']}. The whole configuration is in `config.yaml` beside this file; versions"
+        " and data fingerprint are in `results.json`. The same configuration, versions and machine"
+        " give the same bits.",
+    ]
+    return "\n\n".join(block for block in blocks if block) + "\n"
+
+
+def _table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    lines = [header, ["---"] * len(header), *rows]
+    return "\n".join(
+        "| " + " | ".join(cell.replace("|", "\\|") for cell in line) + " |" for line in lines
+    )
+
+
+def _delta(bank: dict[str, Any]) -> str:
+    if "federated_minus_local" not in bank["delta"]:
+        return ""
+    return (
+        difference(bank["delta"]["federated_minus_local"])
+        if bank["assessable"]
+        else "not assessable"
+    )
+
+
+def _share(value: float | None) -> str:
+    return "-" if value is None else f"{value:.1%}"

@@ -1,0 +1,179 @@
+"""The main job on one machine: data, federation, comparison, and what a run leaves behind."""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+
+from fed_credit.artefact import Artefact, save_artefact
+from fed_credit.config.load import resolved_yaml
+from fed_credit.config.location import schema_dir
+from fed_credit.config.spec import SimulationSpec
+from fed_credit.data.load import load_dataset
+from fed_credit.data.records import RejectedRowsError
+from fed_credit.data.split import split_warnings
+from fed_credit.errors import FedCreditError
+from fed_credit.files import write_json, write_text
+from fed_credit.repeat import Repeat, RepeatRunner
+from fed_credit.reporting.progress import RunProgress
+from fed_credit.reporting.report import render_report
+from fed_credit.reporting.results import build_results, target_text
+from fed_credit.reporting.table import print_results
+from fed_credit.training.state import TrainingState
+
+CONFIG, METRICS, RESULTS, REPORT, REJECTED, MODEL = (
+    "config.yaml",
+    "metrics.jsonl",
+    "results.json",
+    "report.md",
+    "rejected_rows.csv",
+    "model",
+)
+
+
+@dataclass(frozen=True)
+class SimulationResult:
+    """What a run found and where it lies.
+
+    Parameters
+    ----------
+    run_dir : Path
+        The run folder.
+    results : dict
+        The body of ``results.json``.
+    model : Artefact
+        The federated model of the first repeat.
+    """
+
+    run_dir: Path
+    results: dict[str, Any]
+    model: Artefact
+
+
+def simulate(spec: SimulationSpec) -> SimulationResult:
+    """Run the main job: load, federate, compare, and write the run folder.
+
+    Parameters
+    ----------
+    spec : SimulationSpec
+        What to run; with ``resume`` set, finished parts are read back and the rest is done.
+
+    Returns
+    -------
+    SimulationResult
+
+    Raises
+    ------
+    FedCreditError
+        If something cannot be used, in one sentence.
+    """
+    start = time.perf_counter()
+    folder = Path(spec.run_dir)
+    if spec.resume is None:
+        if (folder / CONFIG).exists():
+            raise FedCreditError(
+                f"{folder} holds a run already; go on with it by resume={folder}, or choose another"
+                " folder with run_dir=FOLDER."
+            )
+        write_text(folder / CONFIG, resolved_yaml(spec))
+    repeats_wanted, rounds = spec.evaluation.repeats, spec.federation.num_rounds
+    metrics = _MetricsLog(folder / METRICS)
+    with RunProgress(repeats_wanted * rounds, spec.progress) as progress:
+        progress.stage("reading loans")
+        try:
+            dataset = load_dataset(
+                spec.data,
+                num_institutions=spec.federation.num_institutions,
+                schema_dir=schema_dir(),
+                seed=spec.seed,
+            )
+        except RejectedRowsError as error:
+            error.rejected.to_csv(folder / REJECTED, index=False)
+            raise FedCreditError(f"{error} They are listed in {folder / REJECTED}.") from None
+        write_text(folder / REJECTED, dataset.rejected.to_csv(index=False))
+
+        def on_round(repeat: int, state: TrainingState) -> None:
+            metrics.write(repeat, state)
+            newest = state.history[-1] if state.history else None
+            progress.done(repeat * rounds + state.round, newest)
+
+        runner = RepeatRunner(spec, dataset, folder, on_round, progress.stage)
+        repeats = [runner.run(number) for number in range(repeats_wanted)]
+        progress.stage("comparing")
+        artefact = _artefact(spec, repeats[0], dataset.report.fingerprint)
+        results = build_results(
+            spec,
+            dataset,
+            repeats,
+            artefact,
+            [*dataset.warnings, *split_warnings(dataset, repeats[0].parts)],
+            time.perf_counter() - start,
+        )
+        save_artefact(folder / MODEL, artefact)
+        write_text(folder / REPORT, render_report(results))
+        write_json(folder / RESULTS, results)
+    console = Console(width=None if sys.stdout.isatty() else 140)
+    print_results(results, console)
+    console.print(
+        f"{results['timing']['wall_s']:.1f} s. Report: {folder / REPORT}",
+        highlight=False,
+        soft_wrap=True,
+    )
+    return SimulationResult(folder, results, artefact)
+
+
+def _artefact(spec: SimulationSpec, repeat: Repeat, fingerprint: str) -> Artefact:
+    state = repeat.state
+    return Artefact(
+        model=spec.model,
+        weights=state.best_weights,
+        preprocessor=state.preprocessor,
+        log_odds_offset=state.log_odds_offset,
+        about={
+            "decision_point": str(spec.data.decision_point),
+            "target": target_text(spec),
+            "schema": spec.data.schema,
+            "seed": repeat.spec.seed,
+            "best_round": state.best_round,
+            "data_fingerprint": fingerprint,
+        },
+    )
+
+
+class _MetricsLog:
+    """``metrics.jsonl``: one line per measured round; a resumed run writes no line twice."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._written: set[tuple[int, int]] = set()
+        if path.exists():
+            # An interrupted write may have left half a line: only whole ones are kept.
+            whole = [line for line in path.read_text(encoding="utf-8").split("\n")[:-1] if line]
+            write_text(path, "".join(f"{line}\n" for line in whole))
+            for line in whole:
+                entry = json.loads(line)
+                self._written.add((entry["repeat"], entry["round"]))
+
+    def write(self, repeat: int, state: TrainingState) -> None:
+        """Append the rounds measured since the last call."""
+        fresh = [m for m in state.history if (repeat, m.number) not in self._written]
+        if not fresh:
+            return
+        with self._path.open("a", encoding="utf-8") as file:
+            for m in fresh:
+                line = {
+                    "repeat": repeat,
+                    "round": m.number,
+                    "loss": m.loss,
+                    "auc": m.auc,
+                    "loans": m.loans,
+                    "banks": m.banks,
+                }
+                file.write(json.dumps(line) + "\n")
+                self._written.add((repeat, m.number))
