@@ -78,8 +78,9 @@ def auc(y: np.ndarray, p: np.ndarray) -> float:
 
     Notes
     -----
-    Mann-Whitney: ``(sum of the bads' mid-ranks - B(B+1)/2) / (B G)``. A tenth of the time of
-    scikit-learn's, which matters since it is called per bank, contender and repeat.
+    Mann-Whitney: ``(sum of the bads' mid-ranks - B(B+1)/2) / (B G)``. Five to
+    twenty times as fast as scikit-learn's, which matters as it is called per bank, contender and
+    repeat.
     """
     from scipy.stats import rankdata
 

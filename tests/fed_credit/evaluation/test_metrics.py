@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import dataclasses
+import itertools
 import math
 
 import numpy as np
@@ -98,7 +99,7 @@ def test_calibration_groups_of_distinct_scores_are_quantile_groups():
     assert set(curve.n.tolist()) == {10, 11}
     order = np.argsort(p)
     ends = np.concatenate([[0], curve.n.cumsum()])
-    parts = [order[a:b] for a, b in zip(ends[:-1], ends[1:], strict=True)]
+    parts = [order[a:b] for a, b in itertools.pairwise(ends)]
     assert curve.mean_pd == pytest.approx([p[part].mean() for part in parts])
     assert curve.bad_rate == pytest.approx([y[part].mean() for part in parts])
     gap = [len(part) * abs(p[part].mean() - y[part].mean()) for part in parts]

@@ -43,7 +43,7 @@ def same(a: ScoreSums, b: ScoreSums) -> bool:
     return all(np.array_equal(a.arrays()[name], b.arrays()[name]) for name in FRACTION_BITS)
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=300, deadline=None)
 @given(scored_loans(), st.integers(1, 5), st.integers(1, 40), st.integers(1, 6), st.data())
 def test_exact_metrics_lie_within_the_bounds_for_any_partition(loans, banks, bins, groups, data):
     y, p = loans
