@@ -115,7 +115,8 @@ class Dataset:
     loan_id : numpy.ndarray
         ``(n_loans,) object``: identifier of the loan, for the bank's own files.
     firm : numpy.ndarray
-        ``(n_loans,) int64``: equal for loans of one firm, over all institutions.
+        ``(n_loans,) int64``: equal for loans of one firm, over all institutions; a hash of the
+        firm's identifier, so that it does not depend on which other loans are there.
     decided : numpy.ndarray
         ``(n_loans,) datetime64[D]``: decision date; NaT where the data have none.
     true_pd : numpy.ndarray or None
@@ -123,9 +124,13 @@ class Dataset:
     report : DataReport
         Where every row went.
     rejected : pandas.DataFrame
-        Rejected rows: ``row`` (1-based, in the source), ``field``, ``reason``.
+        Rejected rows: ``row`` (1-based, in the source), ``field``, ``reason``, ``value``.
     warnings : tuple of str
         Sentences that belong in the results (leakage, final status only, ...).
+    shared_firm : numpy.ndarray or None
+        ``(n_loans,) bool``: the firm borrows at more than one institution of the source, whether
+        they take part or not, so that its part of a split does not depend on who does; None to
+        look at the institutions of this data set alone.
     """
 
     schema: Schema
@@ -143,6 +148,7 @@ class Dataset:
     report: DataReport
     rejected: pd.DataFrame
     warnings: tuple[str, ...] = ()
+    shared_firm: np.ndarray | None = None
 
     def __len__(self) -> int:
         return len(self.y)
@@ -154,9 +160,7 @@ class Dataset:
     def book(self, k: int) -> LoanBook:
         """Return institution ``k``'s loan book, a view."""
         rows = self.rows(k)
-        return LoanBook(
-            self.names[k], self.features.iloc[rows], self.y[rows], self.exposure[rows]
-        )
+        return LoanBook(self.names[k], self.features.iloc[rows], self.y[rows], self.exposure[rows])
 
     def books(self) -> Iterator[LoanBook]:
         """Iterate over the books, one at a time, largest first."""
