@@ -1,0 +1,195 @@
+"""The records of a source: read, validated, and with the engineered fields."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import pandas as pd
+
+from fed_credit.config.spec import DataSpec, PartitionKind, SplitKind
+from fed_credit.data.schema import Field, Kind, Schema
+from fed_credit.data.sources import SOURCES
+from fed_credit.data.validate import merge_rejected, validate
+from fed_credit.errors import DataError, SchemaError
+
+
+class RejectedRowsError(DataError):
+    """Too many rows were rejected; ``rejected`` holds them, to be written where the user can look.
+
+    Parameters
+    ----------
+    message : str
+        One sentence.
+    rejected : pandas.DataFrame
+        ``row`` (1-based, in the source), ``field``, ``reason``, ``value``.
+    """
+
+    def __init__(self, message: str, rejected: pd.DataFrame) -> None:
+        super().__init__(message)
+        self.rejected = rejected
+
+
+@dataclass(frozen=True)
+class Records:
+    """The validated records of a source.
+
+    Parameters
+    ----------
+    frame : pandas.DataFrame
+        ``(n_accepted, ...)`` typed records with the engineered fields; the index is the 0-based row
+        of the source.
+    rejected : pandas.DataFrame
+        Rejected rows: ``row`` (1-based, in the source), ``field``, ``reason``, ``value``.
+    rows : int
+        Rows read.
+    """
+
+    frame: pd.DataFrame
+    rejected: pd.DataFrame
+    rows: int
+
+    @property
+    def num_rejected(self) -> int:
+        """Rejected rows; a row with several reasons counts once."""
+        return int(self.rejected["row"].nunique())
+
+    @property
+    def reasons(self) -> dict[str, int]:
+        """Rejected rows by field and reason, the commonest first."""
+        counts = (self.rejected["field"] + " " + self.rejected["reason"]).value_counts()
+        return {str(reason): int(count) for reason, count in counts.items()}
+
+
+_ROLE_KINDS = {
+    "decision_date": (Kind.DATE,),
+    "event_date": (Kind.DATE,),
+    "target": (Kind.TARGET,),
+    "exposure": (Kind.NUMERIC,),
+    "true_pd": (Kind.NUMERIC,),
+    "institution": (Kind.INSTITUTION, Kind.IDENTIFIER, Kind.CATEGORICAL),
+    "firm_id": (Kind.IDENTIFIER, Kind.CATEGORICAL),
+    "loan_id": (Kind.IDENTIFIER,),
+}
+
+
+def check_roles(schema: Schema, spec: DataSpec) -> None:
+    """Refuse a schema whose roles do not fit their fields, or lack one that the run needs.
+
+    Parameters
+    ----------
+    schema : Schema
+        What the columns are.
+    spec : DataSpec
+        What is asked of them.
+
+    Raises
+    ------
+    SchemaError
+        Naming the role.
+    """
+    for role, kinds in _ROLE_KINDS.items():
+        name = getattr(schema.roles, role)
+        if name is not None and schema.fields[name].kind not in kinds:
+            raise SchemaError(
+                f"Schema '{schema.name}': role '{role}' names '{name}' of kind"
+                f" '{schema.fields[name].kind}', which must be of kind '{kinds[0]}'."
+            )
+    if spec.partition.kind is PartitionKind.NATURAL and schema.roles.institution is None:
+        raise SchemaError(
+            f"Schema '{schema.name}' names no institution: name the lender's column under"
+            " roles.institution, or draw institutions with data.partition.kind=iid."
+        )
+    if spec.approved_from is not None and schema.roles.decision_date is None:
+        raise SchemaError(
+            f"data.approved_from={spec.approved_from} needs a decision date, but schema"
+            f" '{schema.name}' names none under roles.decision_date; set data.approved_from=null."
+        )
+
+
+def read_records(spec: DataSpec, schema: Schema, fields: tuple[Field, ...]) -> Records:
+    """Read a source, validate its rows and engineer the fields that are asked for.
+
+    Engineered fields pass the same checks as the source's own.
+
+    Parameters
+    ----------
+    spec : DataSpec
+        Where records come from.
+    schema : Schema
+        What the columns are.
+    fields : tuple of Field
+        The features.
+
+    Returns
+    -------
+    Records
+
+    Raises
+    ------
+    SchemaError
+        If a role or a feature has no column.
+    RejectedRowsError
+        If more than ``data.max_rejected_share`` of the rows are rejected.
+    DataError
+        If the source cannot be read, or has no rows.
+    """
+    source = SOURCES[spec.source]
+    raw = source.read(spec, schema).reset_index(drop=True)
+    if not len(raw):
+        raise DataError(f"data.source={spec.source} has no rows.")
+    roles = {role: name for role, name in vars(schema.roles).items() if name is not None}
+    if spec.partition.kind is not PartitionKind.NATURAL:
+        roles.pop("institution", None)
+    wanted = [*roles.values(), *(item.name for item in fields)]
+    engineered = [
+        item.name for item in schema.fields.values() if item.derived_from and source.derive
+    ]
+    needed = _with_parents(schema, wanted, engineered)
+    checked = validate(raw, schema, needed=needed, required=_required(spec, roles))
+    frame, rejected = checked.frame, checked.rejected
+    made = [name for name in engineered if name in wanted]
+    if source.derive is not None and made:
+        frame = source.derive(frame)
+        again = validate(frame.reindex(columns=made), schema, needed=made)
+        frame = frame.loc[again.frame.index].assign(**{name: again.frame[name] for name in made})
+        rejected = merge_rejected(rejected, again.rejected)
+    records = Records(frame, rejected, len(raw))
+    _check_rejected(spec, records)
+    return records
+
+
+def _with_parents(schema: Schema, wanted: list[str], engineered: list[str]) -> list[str]:
+    """Return the raw fields behind the wanted ones."""
+    needed: dict[str, None] = {}
+    queue = list(wanted)
+    while queue:
+        name = queue.pop(0)
+        if name in engineered:
+            queue += schema.fields[name].derived_from
+        else:
+            needed[name] = None
+    return list(needed)
+
+
+def _required(spec: DataSpec, roles: dict[str, str]) -> list[str]:
+    """Return the fields without which a row has no institution or no place in time."""
+    required = ["institution"]
+    if (
+        spec.target.window_months is not None
+        or spec.approved_from is not None
+        or spec.split.kind is SplitKind.OUT_OF_TIME
+    ):
+        required.append("decision_date")
+    return [roles[role] for role in required if role in roles]
+
+
+def _check_rejected(spec: DataSpec, records: Records) -> None:
+    share = records.num_rejected / records.rows
+    if share > spec.max_rejected_share:
+        reason, count = next(iter(records.reasons.items()))
+        raise RejectedRowsError(
+            f"{records.num_rejected} of {records.rows} rows ({share:.1%}) were rejected, more than"
+            f" data.max_rejected_share={spec.max_rejected_share} allows; the commonest reason:"
+            f" {reason} ({count} rows). Mend the data or the schema, or raise the share.",
+            records.rejected,
+        )
