@@ -1,4 +1,4 @@
-"""Where the packaged configuration lies: beside the package in a wheel, at the root in a repository."""
+"""Where the configuration lies: inside the package in a wheel, at the root of a repository."""
 
 from __future__ import annotations
 
@@ -36,11 +36,39 @@ def schema_dir() -> Path:
     Returns
     -------
     Path
-        Absolute path of ``schema`` in :func:`conf_dir`.
+        Absolute path of ``schemas`` in :func:`conf_dir`.
 
     Raises
     ------
     ConfigurationError
         If the packaged configuration is missing.
     """
-    return conf_dir() / "schema"
+    return conf_dir() / "schemas"
+
+
+def groups(config_dir: Path | None = None) -> dict[str, list[str]]:
+    """Return the configuration groups and the names of their options.
+
+    Parameters
+    ----------
+    config_dir : Path or None
+        A further folder of configuration.
+
+    Returns
+    -------
+    dict of str to list of str
+        Options by group, both sorted.
+
+    Raises
+    ------
+    ConfigurationError
+        If ``config_dir`` is not a folder.
+    """
+    if config_dir is not None and not config_dir.is_dir():
+        raise ConfigurationError(f"--config-dir={config_dir} is not a folder; name one that is.")
+    found: dict[str, set[str]] = {}
+    for folder in (conf_dir(), *([config_dir] if config_dir is not None else [])):
+        for path in folder.glob("*/*.yaml"):
+            if path.parent.name != schema_dir().name:
+                found.setdefault(path.parent.name, set()).add(path.stem)
+    return {group: sorted(found[group]) for group in sorted(found)}

@@ -1,0 +1,80 @@
+"""The command ``fed-credit``; imports what a command needs only when it runs."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+import traceback
+from collections.abc import Sequence
+
+from fed_credit import __version__
+from fed_credit.commands.parser import Parser
+from fed_credit.errors import ConfigurationError, FedCreditError, suggestion
+
+_USAGE = "fed-credit [--version] [--help] COMMAND ..."
+_COMMANDS = {"simulate": "run a federation on this machine"}
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run a command.
+
+    Parameters
+    ----------
+    argv : sequence of str or None
+        Arguments after the program's name; ``None`` takes the process's own.
+
+    Returns
+    -------
+    int
+        Exit code: 0, that of the :class:`FedCreditError`, 130 when interrupted, 1 for a bug.
+    """
+    # Flower reads both when it is imported; nothing about a bank's runs goes anywhere.
+    os.environ.setdefault("FLWR_TELEMETRY_ENABLED", "0")
+    os.environ.setdefault("FLWR_DISABLE_UPDATE_CHECK", "1")
+    arguments = list(sys.argv[1:] if argv is None else argv)
+    try:
+        return _dispatch(arguments)
+    except FedCreditError as error:
+        if "--debug" in arguments:
+            traceback.print_exc()
+        print(f"Error: {error}", file=sys.stderr)
+        return error.exit_code
+    except KeyboardInterrupt as interrupt:
+        # The command says how to go on where it can.
+        print(" ".join(["Interrupted.", *map(str, interrupt.args)]), file=sys.stderr)
+        return 130
+
+
+def _dispatch(arguments: list[str]) -> int:
+    parser = Parser(
+        prog="fed-credit",
+        usage=_USAGE,
+        description="Banks train, compare and use one credit-risk model without showing each"
+        " other a loan.",
+        epilog="Commands:\n"
+        + "\n".join(f"  {name:<12}{text}" for name, text in _COMMANDS.items())
+        + "\n\nfed-credit COMMAND --help tells more; fed-credit simulate is the place to start.",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
+    parser.add_argument("--version", action="version", version=f"fed-credit {__version__}")
+    # Only what stands before the command is this parser's.
+    place = next((i for i, word in enumerate(arguments) if not word.startswith("-")), None)
+    parser.parse_args(arguments[:place])
+    if place is None:
+        parser.print_help()
+        return 0
+    command, rest = arguments[place], arguments[place + 1 :]
+    if command == "simulate":
+        from fed_credit.commands.simulate import run_command
+
+        return run_command(rest)
+    raise ConfigurationError(
+        f"There is no command '{command}'; choose one of {', '.join(_COMMANDS)}."
+        f"{suggestion(command, _COMMANDS)}"
+    )
+
+
+if __name__ == "__main__":
+    sys.exit(main())

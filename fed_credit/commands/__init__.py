@@ -1,0 +1,1 @@
+"""The commands of ``fed-credit``, one module each; imported only when asked for."""

@@ -1,0 +1,217 @@
+"""``fed-credit simulate``: one run, or with ``-m`` a sweep, through Hydra's own machinery."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+import traceback
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from fed_credit.commands.parser import Parser
+from fed_credit.config.location import conf_dir
+from fed_credit.errors import ConfigurationError, FedCreditError
+
+if TYPE_CHECKING:
+    from omegaconf import DictConfig
+
+    from fed_credit.config.spec import SimulationSpec
+
+
+class _BugError(Exception):
+    """A traceback of the run itself, as text, since a launcher may run it in another process."""
+
+
+class _FailedError(BaseException):
+    """Carries the error of a single run past Hydra, which would print a line of its own."""
+
+
+def run_command(arguments: Sequence[str]) -> int:
+    """Run ``fed-credit simulate``.
+
+    Parameters
+    ----------
+    arguments : sequence of str
+        What follows ``simulate`` on the command line.
+
+    Returns
+    -------
+    int
+        Exit code: 0, or 1 after a bug, whose traceback is then on standard error.
+
+    Raises
+    ------
+    FedCreditError
+        If the user can mend what went wrong.
+    KeyboardInterrupt
+        With one sentence on how to go on, where a run can be gone on with.
+    """
+    parser = _parser()
+    given = parser.parse_intermixed_args(list(arguments))
+    if given.help:
+        from fed_credit.commands.simulate_help import help_text
+
+        print(help_text(parser.format_usage()))
+        return 0
+    if given.cfg and given.multirun:
+        raise ConfigurationError("--cfg shows one run's configuration; leave out -m.")
+    if given.resolve and not given.cfg:
+        raise ConfigurationError("--resolve belongs to --cfg; add --cfg job.")
+    try:
+        resumed = _resumed(given)
+        if resumed is None:
+            _through_hydra(given)
+        elif given.cfg:
+            from fed_credit.config.load import resolved_yaml
+
+            print(resolved_yaml(resumed), end="")
+        else:
+            _run(resumed)
+    except _BugError as bug:
+        print(bug.args[0], end="", file=sys.stderr)
+        return 1
+    return 0
+
+
+def _parser() -> Parser:
+    parser = Parser(
+        prog="fed-credit simulate",
+        usage="fed-credit simulate [KEY=VALUE ...] [-m] [--cfg job] [--config-dir DIR] [--debug]",
+        add_help=False,
+        allow_abbrev=False,
+    )
+    parser.add_argument("overrides", nargs="*")
+    parser.add_argument("-h", "--help", action="store_true")
+    parser.add_argument("-m", "--multirun", action="store_true")
+    parser.add_argument("-c", "--cfg", choices=("job", "hydra", "all"))
+    parser.add_argument("--resolve", action="store_true")
+    parser.add_argument("--config-dir", type=Path, metavar="DIR")
+    parser.add_argument("--debug", action="store_true")
+    return parser
+
+
+def _resumed(given: argparse.Namespace) -> SimulationSpec | None:
+    """Return the saved specification of ``resume=FOLDER``, or nothing without one."""
+    named = [text for text in given.overrides if text.startswith("resume=")]
+    folder = named[-1].partition("=")[2].strip("'\"") if named else "null"
+    if folder == "null":
+        return None
+    others = [text for text in given.overrides if not text.startswith(("resume=", "progress="))]
+    if given.multirun or given.config_dir or others:
+        extra = others[0] if others else "-m" if given.multirun else "--config-dir"
+        raise ConfigurationError(
+            f"resume={folder} goes on with the saved configuration of that run, so {extra} cannot"
+            " be used with it; leave it out, or start a new run."
+        )
+    from fed_credit.config.load import CONFIG_FILE, compose, from_yaml
+
+    if not folder or not (Path(folder) / CONFIG_FILE).is_file():
+        raise ConfigurationError(
+            f"resume={folder} is no folder of a run: it holds no {CONFIG_FILE}; name the folder"
+            " that the run printed."
+        )
+    saved = from_yaml(Path(folder) / CONFIG_FILE)
+    # Composed for the sake of its checks alone.
+    progress = compose([text for text in given.overrides if text.startswith("progress=")]).progress
+    return replace(saved, resume=folder, run_dir=folder, progress=progress)
+
+
+def _through_hydra(given: argparse.Namespace) -> None:
+    # Hydra's own printing hides what went wrong behind its advice; the sentence is ours.
+    os.environ["HYDRA_FULL_ERROR"] = "1"
+    import hydra
+
+    from fed_credit.config.explain import COMPOSITION_ERRORS, check_overrides, explain
+    from fed_credit.config.load import compose
+    from fed_credit.config.location import groups
+
+    if not (given.multirun or given.cfg):
+        # Before Hydra makes the run's folder.
+        compose(given.overrides, config_dir=given.config_dir)
+    else:
+        check_overrides(given.overrides, groups(given.config_dir), multirun=given.multirun)
+    command = hydra.main(version_base="1.3", config_path=str(conf_dir()), config_name="config")
+    # Hydra reads its arguments from here and nowhere else.
+    before, sys.argv = sys.argv, [sys.argv[0], *_hydra_arguments(given)]
+    try:
+        command(_job)()
+    except _FailedError as failed:
+        raise failed.args[0] from None
+    except COMPOSITION_ERRORS as error:
+        raise explain(error) from error
+    except OSError as error:
+        if error.filename is None:
+            raise
+        raise ConfigurationError(
+            f"The run's folder {error.filename} cannot be made ({error.strerror}); set"
+            " run_dir=FOLDER to one that can."
+        ) from error
+    finally:
+        sys.argv = before
+
+
+def _hydra_arguments(given: argparse.Namespace) -> list[str]:
+    return [
+        *(["--multirun"] if given.multirun else []),
+        *(["--cfg", given.cfg] if given.cfg else []),
+        *(["--resolve"] if given.resolve else []),
+        *(["--config-dir", str(given.config_dir)] if given.config_dir else []),
+        *given.overrides,
+    ]
+
+
+def _job(cfg: DictConfig) -> None:
+    """Run one job of Hydra's: the only one, or one of a sweep, perhaps in a launcher's process."""
+    from hydra.core.hydra_config import HydraConfig
+    from hydra.types import RunMode
+
+    from fed_credit.config.load import to_spec
+
+    hydra = HydraConfig.get()
+    cfg.run_dir = _near(Path(hydra.runtime.output_dir))
+    if hydra.mode is not RunMode.MULTIRUN:
+        try:
+            _run(to_spec(cfg))
+        except Exception as error:
+            raise _FailedError(error) from error
+        return
+    label = f"Job {hydra.job.num} ({' '.join(hydra.overrides.task) or 'no overrides'})"
+    print(label, flush=True)
+    try:
+        _run(to_spec(cfg))
+    except FedCreditError as error:
+        error.args = (f"{label}: {error}",)
+        raise
+
+
+def _run(spec: SimulationSpec) -> None:
+    """Run, turning what is neither the user's to mend nor an interrupt into a bug's traceback."""
+    if spec.resume is not None and spec.resume != spec.run_dir:
+        raise ConfigurationError(
+            "resume cannot be set in a file; write fed-credit simulate resume=FOLDER."
+        )
+    from fed_credit.config.load import CONFIG_FILE
+
+    try:
+        from fed_credit.simulate import simulate
+
+        simulate(spec)
+    except FedCreditError:
+        raise
+    except KeyboardInterrupt:
+        if (Path(spec.run_dir) / CONFIG_FILE).is_file():
+            raise KeyboardInterrupt(
+                f"Go on with: fed-credit simulate resume={spec.run_dir}"
+            ) from None
+        raise
+    except Exception:
+        raise _BugError(traceback.format_exc()) from None
+
+
+def _near(folder: Path) -> str:
+    """Return a folder as the user would name it: relative where it lies below."""
+    here = Path.cwd()
+    return str(folder.relative_to(here) if folder.is_relative_to(here) else folder)

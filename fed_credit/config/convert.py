@@ -1,0 +1,168 @@
+"""From plain values to the dataclasses of the configuration, strictly by their types."""
+
+from __future__ import annotations
+
+import types
+from collections.abc import Mapping
+from dataclasses import fields, is_dataclass
+from enum import Enum
+from functools import cache
+from typing import Any, TypeVar, Union, get_args, get_origin, get_type_hints
+
+from fed_credit.errors import ConfigurationError, suggestion
+
+T = TypeVar("T")
+
+MISSING = "???"
+_EXPECTED: dict[Any, str] = {
+    int: "a whole number",
+    float: "a number",
+    bool: "true or false",
+    str: "text",
+    list[int]: "a list of whole numbers, as in [64,32]",
+    list[float]: "a list of numbers, as in [0.1,0.2]",
+    list[str]: "a list of names, as in [a,b]",
+}
+
+
+def build(kind: type[T], values: Mapping[str, Any], *, within: str = "") -> T:
+    """Build a configuration dataclass from plain values.
+
+    Parameters
+    ----------
+    kind : type
+        A dataclass whose fields are scalars, optional scalars, enumerations (given by value),
+        lists of scalars or such dataclasses.
+    values : mapping of str to object
+        One entry per field, as YAML gives them.
+    within : str
+        Dotted key of the section, for messages.
+
+    Returns
+    -------
+    object of type ``kind``
+
+    Raises
+    ------
+    ConfigurationError
+        If a key is unknown or missing, or a value has another type; names the full key.
+    """
+    hints = get_type_hints(kind)
+    for key in values:
+        if key not in hints:
+            raise unknown_key(_join(within, str(key)))
+    made = {
+        name: _value(hint, values.get(name, MISSING), _join(within, name))
+        for name, hint in hints.items()
+    }
+    return kind(**made)
+
+
+def plain(spec: Any) -> Any:
+    """Return a configuration dataclass as plain values, the inverse of :func:`build`."""
+    if is_dataclass(spec) and not isinstance(spec, type):
+        return {item.name: plain(getattr(spec, item.name)) for item in fields(spec)}
+    if isinstance(spec, Enum):
+        return spec.value
+    return [plain(item) for item in spec] if isinstance(spec, list) else spec
+
+
+@cache
+def known_keys() -> tuple[str, ...]:
+    """Return every dotted key of a simulation's configuration, sections included."""
+    from fed_credit.config.spec import SimulationSpec
+
+    def walk(kind: type, within: str) -> list[str]:
+        keys: list[str] = []
+        for name, hint in get_type_hints(kind).items():
+            keys.append(_join(within, name))
+            if is_dataclass(hint) and isinstance(hint, type):
+                keys += walk(hint, keys[-1])
+        return keys
+
+    return tuple(walk(SimulationSpec, ""))
+
+
+def unknown_key(key: str) -> ConfigurationError:
+    """Return the error for a key that does not exist, with the nearest one that does."""
+    section, _, leaf = key.rpartition(".")
+    same_leaf = [known for known in known_keys() if known.rpartition(".")[2] == leaf]
+    siblings = [known for known in known_keys() if known.rpartition(".")[0] == section]
+    if len(same_leaf) == 1:
+        hint = f" Did you mean '{same_leaf[0]}'?"
+    elif section and siblings:
+        leaves = [known.rpartition(".")[2] for known in siblings]
+        hint = suggestion(leaf, leaves) or f" The keys of {section} are {', '.join(leaves)}."
+    else:
+        hint = suggestion(key, known_keys())
+    return ConfigurationError(f"The configuration has no key '{key}'.{hint}")
+
+
+def refused(key: str, value: Any, why: str) -> ConfigurationError:
+    """Return the error for a value that a key cannot take, spelled as on the command line."""
+    return ConfigurationError(f"{key}={shown(value)} cannot be used: {why}.")
+
+
+def shown(value: Any) -> str:
+    """Spell a value as the command line does."""
+    if value is None:
+        return "null"
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, list | tuple):
+        return f"[{','.join(shown(item) for item in value)}]"
+    if isinstance(value, Mapping):
+        return f"{{{','.join(f'{name}:{shown(item)}' for name, item in value.items())}}}"
+    return str(value)
+
+
+def _value(hint: Any, value: Any, key: str) -> Any:
+    if isinstance(value, str) and value == MISSING:
+        raise ConfigurationError(f"{key} has no value; set {key}=VALUE.")
+    if get_origin(hint) in (types.UnionType, Union):
+        if value is None:
+            return None
+        hint = next(item for item in get_args(hint) if item is not type(None))
+    if is_dataclass(hint) and isinstance(hint, type):
+        if not isinstance(value, Mapping):
+            raise refused(key, value, f"it is a section; set one of its keys, {_first_keys(key)}")
+        return build(hint, value, within=key)
+    if isinstance(hint, type) and issubclass(hint, Enum):
+        members = [str(member.value) for member in hint]
+        if value not in members:
+            near = suggestion(str(value), members)
+            raise ConfigurationError(
+                f"{key}={shown(value)} cannot be used: choose one of {', '.join(members)}.{near}"
+            )
+        return hint(value)
+    if get_origin(hint) is list:
+        (item_hint,) = get_args(hint)
+        if not isinstance(value, list):
+            raise refused(key, value, f"it must be {_EXPECTED[hint]}")
+        if not all(_fits(item_hint, item) for item in value):
+            raise refused(key, value, f"it must be {_EXPECTED[hint]}")
+        return [item_hint(item) for item in value]
+    if not _fits(hint, value):
+        raise refused(key, value, f"it must be {_EXPECTED[hint]}")
+    return hint(value)
+
+
+def _fits(hint: Any, value: Any) -> bool:
+    if hint is bool or isinstance(value, bool):
+        return hint is bool and isinstance(value, bool)
+    if hint is float:
+        return isinstance(value, int | float)
+    # A whole number is a fine name: `data.exclude_fields=[2024]`.
+    return isinstance(value, int | str) if hint is str else isinstance(value, hint)
+
+
+def _first_keys(section: str) -> str:
+    depth = section.count(".") + 1
+    inner = [
+        key for key in known_keys() if key.startswith(f"{section}.") and key.count(".") == depth
+    ]
+    return f"such as {' or '.join(inner[:2])}"
+
+
+def _join(within: str, name: str) -> str:
+    return f"{within}.{name}" if within else name

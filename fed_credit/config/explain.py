@@ -1,0 +1,151 @@
+"""Hydra's and OmegaConf's errors as one sentence each, with the key and the nearest known word."""
+
+from __future__ import annotations
+
+import re
+
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.errors import HydraException, MissingConfigException, OverrideParseException
+from omegaconf.errors import InterpolationResolutionError, OmegaConfBaseException
+from yaml import YAMLError
+
+from fed_credit.config.convert import known_keys, shown, unknown_key
+from fed_credit.errors import ConfigurationError, suggestion
+
+# What composing a configuration raises when the user's files or overrides are at fault.
+COMPOSITION_ERRORS = (
+    HydraException,
+    OmegaConfBaseException,
+    YAMLError,
+    RecursionError,  # an interpolation that refers to itself
+    ValueError,  # Hydra's own, for odd overrides of a group; text that is not UTF-8
+)
+
+
+def check_overrides(
+    overrides: list[str], groups: dict[str, list[str]], *, multirun: bool = False
+) -> None:
+    """Refuse overrides that Hydra would take, or refuse in words that do not help.
+
+    Parameters
+    ----------
+    overrides : list of str
+        As on the command line.
+    groups : dict of str to list of str
+        Options by configuration group.
+    multirun : bool
+        Whether several values of a key make several runs.
+
+    Raises
+    ------
+    ConfigurationError
+        If an override is not ``KEY=VALUE``, names no key, removes one, gives several values to one
+        run, or sets a group to no name.
+    """
+    for text in overrides:
+        try:
+            override = OverridesParser.create().parse_override(text)
+        except HydraException:
+            raise _unreadable(text) from None
+        key = override.key_or_group
+        if not key:
+            raise _unreadable(text)
+        if key.partition(".")[0] == "hydra" or key.startswith("hydra/"):
+            continue
+        if override.is_delete():
+            raise ConfigurationError(
+                f"{text} cannot be used: a run needs every key; set {key}=VALUE instead."
+            )
+        if key not in groups and key not in known_keys():
+            raise unknown_key(key)
+        if override.is_sweep_override():
+            if not multirun:
+                raise ConfigurationError(
+                    f"{text} gives several values: add -m to run each of them, or write [...] for"
+                    " a list."
+                )
+        elif key in groups:
+            value = override.value()
+            # A mapping sets keys of the group: model={dropout:0.1}.
+            if not isinstance(value, str | dict) and not (value is None and key == "experiment"):
+                raise _not_an_option(key, shown(value), groups[key])
+
+
+def explain(error: Exception) -> ConfigurationError:
+    """Return the sentence for an error of composition.
+
+    Parameters
+    ----------
+    error : Exception
+        One of :data:`COMPOSITION_ERRORS`.
+
+    Returns
+    -------
+    ConfigurationError
+        To be raised in its place.
+    """
+    text = str(error)
+    if isinstance(error, OverrideParseException):
+        return _unreadable(str(error.override))
+    if isinstance(error, MissingConfigException) and error.missing_cfg_file:
+        group, _, option = error.missing_cfg_file.rpartition("/")
+        if group:
+            return _not_an_option(group, option, list(error.options or ()))
+        return ConfigurationError(f"The configuration file '{option}' is missing.")
+    if isinstance(error, YAMLError):
+        mark = getattr(error, "problem_mark", None)
+        where = f"{mark.name}, line {mark.line + 1}," if mark is not None else "A file"
+        return ConfigurationError(f"{where} is not valid YAML; mend it.")
+    if isinstance(error, UnicodeDecodeError):
+        return ConfigurationError("A configuration file is not UTF-8 text; save it as UTF-8.")
+    if isinstance(error, RecursionError):
+        return ConfigurationError("A value refers to itself by ${...}; give it a plain value.")
+    if isinstance(error, InterpolationResolutionError):
+        return ConfigurationError(
+            f"{error.full_key} refers to what does not exist ({_first_line(text)}); mend the"
+            " ${...} in it."
+        )
+    return _of_composition(error, text)
+
+
+def _of_composition(error: Exception, text: str) -> ConfigurationError:
+    if match := re.match(r"(?:Could not append .*? at|Multiple values for) '?([\w./]+)", text):
+        key = match[1].rstrip(".")
+        return ConfigurationError(f"The key '{key}' exists already; write {key}=VALUE without +.")
+    if match := re.match(r"In '(.+?)': Could not override '(.+?)'", text):
+        return ConfigurationError(
+            f"The configuration file {match[1]}.yaml overrides the group '{match[2]}', which is"
+            " not in the defaults list; mend its name."
+        )
+    if match := re.match(r"Could not override '(.+?)'", text):
+        inner = getattr(error.__cause__, "full_key", None) or ""
+        return unknown_key(match[1] if match[1].startswith(inner) else inner)
+    if match := re.match(r"In '(.+?)': \w+ raised while composing config:\s*(.*)", text):
+        return ConfigurationError(
+            f"The configuration file {match[1]}.yaml cannot be merged ({match[2]}); it must hold"
+            " keys and values."
+        )
+    return ConfigurationError(f"The configuration cannot be composed: {_first_line(text)}.")
+
+
+def _not_an_option(group: str, option: str, options: list[str]) -> ConfigurationError:
+    choice = f"choose one of {', '.join(options)}" if options else "the group has no options"
+    if len(options) == 1:
+        choice = f"the only option is {options[0]}"
+    return ConfigurationError(
+        f"{group}={option} does not exist: {choice}.{suggestion(option, options)}"
+    )
+
+
+def _unreadable(override: str) -> ConfigurationError:
+    if "=" not in override:
+        return ConfigurationError(f"'{override}' is no override; write it as KEY=VALUE.")
+    key, _, value = override.partition("=")
+    return ConfigurationError(
+        f"The override {override} cannot be read: write KEY=VALUE, and put a value with special"
+        f" characters into two pairs of quotes, as in '{key or 'data.path'}=\"{value}\"'."
+    )
+
+
+def _first_line(text: str) -> str:
+    return text.strip().splitlines()[0].rstrip(".:") if text.strip() else "no reason given"

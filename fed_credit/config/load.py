@@ -1,0 +1,135 @@
+"""From ``conf/``, overrides and saved files to a checked :class:`SimulationSpec`, and back."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import yaml
+from omegaconf import DictConfig, OmegaConf
+
+from fed_credit.config.convert import build, plain
+from fed_credit.config.explain import COMPOSITION_ERRORS, check_overrides, explain
+from fed_credit.config.location import conf_dir, groups
+from fed_credit.config.spec import SimulationSpec
+from fed_credit.config.validate import check
+from fed_credit.errors import ConfigurationError
+
+# Of a run folder: what the run was, every value written out.
+CONFIG_FILE = "config.yaml"
+
+
+def compose(overrides: Sequence[str], *, config_dir: Path | None = None) -> SimulationSpec:
+    """Compose a run from the packaged configuration and Hydra overrides.
+
+    Parameters
+    ----------
+    overrides : sequence of str
+        As on the command line: ``model=logreg``, ``federation.num_rounds=3``.
+    config_dir : Path or None
+        A folder whose groups are searched after the packaged ones, as with ``--config-dir``.
+
+    Returns
+    -------
+    SimulationSpec
+
+    Raises
+    ------
+    ConfigurationError
+        If an override, a file or a value cannot be used; one sentence that names the key.
+    """
+    from hydra import compose as hydra_compose
+    from hydra import initialize_config_dir
+
+    given = list(overrides)
+    check_overrides(given, groups(config_dir))
+    if config_dir is not None:
+        given.append(f"hydra.searchpath=['{config_dir.resolve().as_uri()}']")
+    try:
+        with initialize_config_dir(str(conf_dir()), version_base="1.3", job_name="simulate"):
+            composed = hydra_compose("config", overrides=given)
+    except COMPOSITION_ERRORS as error:
+        raise explain(error) from error
+    return to_spec(composed)
+
+
+def to_spec(cfg: DictConfig) -> SimulationSpec:
+    """Turn a composed configuration into a checked, typed specification.
+
+    Parameters
+    ----------
+    cfg : DictConfig
+        Of the keys of :class:`SimulationSpec`; a node ``hydra`` is left aside.
+
+    Returns
+    -------
+    SimulationSpec
+
+    Raises
+    ------
+    ConfigurationError
+        If a key is unknown or missing, has another type, or a value that makes no sense.
+    """
+    try:
+        values: Any = OmegaConf.to_container(cfg, resolve=True)
+    except COMPOSITION_ERRORS as error:
+        raise explain(error) from error
+    if not isinstance(values, dict):
+        raise ConfigurationError("The configuration must hold keys and values, not a list.")
+    spec = build(SimulationSpec, {key: item for key, item in values.items() if key != "hydra"})
+    check(spec)
+    return spec
+
+
+def resolved_yaml(spec: SimulationSpec) -> str:
+    """Return a specification as YAML, every value written out, as a run folder keeps it.
+
+    Parameters
+    ----------
+    spec : SimulationSpec
+        The run.
+
+    Returns
+    -------
+    str
+        What :func:`from_yaml` reads back to an equal specification.
+    """
+    return yaml.safe_dump(plain(spec), sort_keys=False, allow_unicode=True, width=100)
+
+
+def from_yaml(path: Path) -> SimulationSpec:
+    """Read a specification that :func:`resolved_yaml` wrote.
+
+    Parameters
+    ----------
+    path : Path
+        The file.
+
+    Returns
+    -------
+    SimulationSpec
+
+    Raises
+    ------
+    ConfigurationError
+        If the file cannot be read, is no YAML, or holds what is no run.
+    """
+    try:
+        values = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise ConfigurationError(f"{path} cannot be read ({error.strerror}).") from None
+    except UnicodeDecodeError:
+        raise ConfigurationError(f"{path} is not UTF-8 text.") from None
+    except yaml.YAMLError as error:
+        mark = getattr(error, "problem_mark", None)
+        line = f" at line {mark.line + 1}" if mark is not None else ""
+        raise ConfigurationError(f"{path} is not valid YAML{line}; mend it.") from None
+    if not isinstance(values, dict):
+        raise ConfigurationError(f"{path} holds no keys and values, so it is no run's.")
+    try:
+        spec = build(SimulationSpec, values)
+        check(spec)
+    except ConfigurationError as error:
+        raise ConfigurationError(f"{path}: {error}") from None
+    return spec

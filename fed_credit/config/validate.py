@@ -1,0 +1,191 @@
+"""Values that have the right type and make no sense: one sentence for each."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Collection, Iterator
+from dataclasses import dataclass, fields, is_dataclass
+from datetime import date
+from typing import Any
+
+from fed_credit.config.convert import refused, shown
+from fed_credit.config.names import BASELINES, CHANNELS, FAMILIES, STRATEGIES
+from fed_credit.config.spec import RuntimeKind, SimulationSpec, SourceKind, SplitKind
+from fed_credit.data.schema import KnownAt
+from fed_credit.errors import ConfigurationError, suggestion
+
+
+@dataclass(frozen=True)
+class _Range:
+    text: str
+    holds: Callable[[float], bool]
+
+
+def _at_least(low: int) -> _Range:
+    return _Range(f"at least {low}", lambda value: value >= low)
+
+
+_POSITIVE = _Range("above 0", lambda value: value > 0)
+_NOT_NEGATIVE = _Range("0 or more", lambda value: value >= 0)
+_INSIDE_UNIT = _Range("above 0 and below 1", lambda value: 0 < value < 1)
+
+# The generator's own knobs are checked where they are explained, in fed_credit.data.synthetic.
+_RANGES = {
+    "seed": _NOT_NEGATIVE,
+    "data.min_loans": _at_least(1),
+    "data.max_rejected_share": _Range("from 0 to 1", lambda value: 0 <= value <= 1),
+    "data.target.window_months": _at_least(1),
+    "data.partition.num_parts": _at_least(1),
+    "data.partition.alpha": _POSITIVE,
+    "data.split.test_share": _INSIDE_UNIT,
+    "data.split.validation_share": _INSIDE_UNIT,
+    "federation.num_institutions": _at_least(1),
+    "federation.num_rounds": _at_least(1),
+    "federation.local_epochs": _at_least(1),
+    "federation.quorum": _Range("above 0 and at most 1", lambda value: 0 < value <= 1),
+    "federation.round_timeout_s": _POSITIVE,
+    "preprocessing.clip_quantile": _Range("from 0 to below 0.5", lambda value: 0 <= value < 0.5),
+    "preprocessing.rare_share": _Range("from 0 to below 1", lambda value: 0 <= value < 1),
+    "model.dropout": _Range("from 0 to below 1", lambda value: 0 <= value < 1),
+    "model.learning_rate": _POSITIVE,
+    "model.weight_decay": _NOT_NEGATIVE,
+    "model.batch_size": _at_least(1),
+    "runtime.torch_threads": _at_least(1),
+    "runtime.num_cpus": _POSITIVE,
+    "runtime.max_cpus": _at_least(1),
+    "evaluation.repeats": _at_least(1),
+    "evaluation.confidence": _INSIDE_UNIT,
+    "evaluation.min_bads": _at_least(1),
+    "evaluation.histogram_bins": _at_least(2),
+    "evaluation.calibration_bins": _at_least(2),
+    "evaluation.profit.gain_good": _NOT_NEGATIVE,
+    "evaluation.profit.loss_bad": _NOT_NEGATIVE,
+}
+_DATES = ("data.approved_from", "data.target.as_of", "data.split.test_from")
+
+
+def check(spec: SimulationSpec) -> None:
+    """Refuse a configuration whose values cannot work, alone or together.
+
+    Parameters
+    ----------
+    spec : SimulationSpec
+        With values of the right types.
+
+    Raises
+    ------
+    ConfigurationError
+        For the first such value; names its key, the value and what would do.
+    """
+    values = dict(_leaves(spec, ""))
+    for key, value in values.items():
+        if isinstance(value, float) and not math.isfinite(value):
+            raise refused(key, value, "it must be a finite number")
+    for key, allowed in _RANGES.items():
+        value = values[key]
+        if value is not None and not allowed.holds(value):
+            raise refused(key, value, f"it must be {allowed.text}")
+    for key in _DATES:
+        if values[key] is not None and not _is_day(values[key]):
+            raise refused(key, values[key], "spell the date YYYY-MM-DD")
+    if not spec.run_dir:
+        raise ConfigurationError("run_dir is empty; set run_dir=FOLDER.")
+    _check_data(spec)
+    _check_model(spec)
+    _check_evaluation(spec)
+    _one_of("privacy.channel", spec.privacy.channel, CHANNELS)
+    runtime = spec.runtime
+    if runtime.kind is RuntimeKind.SIMULATION and runtime.num_cpus > runtime.max_cpus:
+        raise refused(
+            "runtime.num_cpus",
+            runtime.num_cpus,
+            f"one bank would need more than all runtime.max_cpus={runtime.max_cpus}",
+        )
+
+
+def _check_data(spec: SimulationSpec) -> None:
+    data, split = spec.data, spec.data.split
+    if data.decision_point is KnownAt.OUTCOME:
+        raise refused(
+            "data.decision_point",
+            data.decision_point,
+            "a model that decides when the outcome is known predicts nothing; choose application"
+            " or booking",
+        )
+    if data.source is SourceKind.SYNTHETIC and data.path is not None:
+        raise refused(
+            "data.path",
+            data.path,
+            "data=synthetic generates its loans and reads no file; add data=table or data=sba",
+        )
+    if data.source is not SourceKind.SYNTHETIC and not data.path:
+        what = "the SBAnational CSV" if data.source is SourceKind.SBA else "the table of loans"
+        raise ConfigurationError(f"data={data.source} needs data.path=FILE, {what}.")
+    if not data.schema:
+        raise ConfigurationError(
+            f"data={data.source} needs data.schema=SCHEMA, the YAML file that describes its"
+            " columns."
+        )
+    for name in data.exclude_fields:
+        for key in ("features", "allow_late_fields"):
+            if name in getattr(data, key):
+                raise ConfigurationError(
+                    f"data.exclude_fields leaves '{name}' out, but data.{key} asks for it; drop it"
+                    " from one of them."
+                )
+    if split.kind is SplitKind.RANDOM and split.test_from is not None:
+        raise refused(
+            "data.split.test_from",
+            split.test_from,
+            "a random split has no such date; add data.split.kind=out_of_time",
+        )
+    if split.kind is SplitKind.RANDOM and split.test_share + split.validation_share >= 1:
+        raise ConfigurationError(
+            f"data.split.test_share={split.test_share} and"
+            f" data.split.validation_share={split.validation_share} leave no loans for training:"
+            " their sum must be below 1."
+        )
+
+
+def _check_model(spec: SimulationSpec) -> None:
+    _one_of("model.family", spec.model.family, FAMILIES)
+    _one_of("strategy.name", spec.strategy.name, STRATEGIES)
+    if any(units < 1 for units in spec.model.hidden):
+        raise refused(
+            "model.hidden",
+            spec.model.hidden,
+            "each hidden layer needs at least 1 unit; [] is a logistic regression",
+        )
+
+
+def _check_evaluation(spec: SimulationSpec) -> None:
+    baselines = spec.evaluation.baselines
+    for name in baselines:
+        _one_of("evaluation.baselines", name, BASELINES)
+    if len(set(baselines)) < len(baselines):
+        raise refused("evaluation.baselines", baselines, "name each baseline once")
+
+
+def _one_of(key: str, name: str, known: Collection[str]) -> None:
+    if name not in known:
+        raise ConfigurationError(
+            f"{key}={shown(name)} is not known: choose one of {', '.join(known)}."
+            f"{suggestion(name, known)}"
+        )
+
+
+def _is_day(text: str) -> bool:
+    # date.fromisoformat takes 20240131 and 2024-W05-3 too.
+    try:
+        return date.fromisoformat(text).isoformat() == text
+    except ValueError:
+        return False
+
+
+def _leaves(section: Any, within: str) -> Iterator[tuple[str, Any]]:
+    for item in fields(section):
+        value = getattr(section, item.name)
+        if is_dataclass(value):
+            yield from _leaves(value, f"{within}{item.name}.")
+        else:
+            yield f"{within}{item.name}", value
