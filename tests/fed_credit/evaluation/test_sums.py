@@ -7,7 +7,7 @@ from operator import add
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
@@ -59,6 +59,22 @@ def test_exact_metrics_lie_within_the_bounds_for_any_partition(loans, banks, bin
         value, bound = dataclasses.astuple(getattr(bounded, field.name))
         assert math.isnan(true) == math.isnan(value), field.name
         assert math.isnan(true) or abs(true - value) <= bound, field.name
+
+
+@settings(max_examples=300, deadline=None)
+@given(
+    st.lists(st.tuples(st.integers(0, 1), st.sampled_from([0.02, 0.1, 0.3, 0.7, 0.98]))),
+    st.integers(1, 2),
+    st.integers(2, 3),
+)
+@example([(1, 0.02), (0, 0.7), (0, 0.98), (0, 0.7)], 1, 2)
+def test_calibration_bound_holds_where_ties_shift_what_a_group_holds(loans, bins, groups):
+    y = np.array([outcome for outcome, _ in loans], np.int8)
+    p = np.array([pd for _, pd in loans], np.float64)
+    exact = measure(y, p, calibration_bins=groups).ece
+    ece = measure_sums(score_sums(y, p, bins=bins), calibration_bins=groups).ece
+    assert math.isnan(exact) == math.isnan(ece.value)
+    assert math.isnan(exact) or abs(exact - ece.value) <= ece.bound
 
 
 @given(scored_loans(), st.integers(1, 40))
