@@ -8,7 +8,7 @@ same clients.
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 from flwr.app import (
     Array,
@@ -26,12 +26,14 @@ from clients.bank import Bank
 from clients.edge import release
 from clients.tasks import CLIENTS, TrainingClient
 from fed_credit.errors import FedCreditError, ReleaseError
+from fed_credit.models.protocol import Weights
 from fed_credit.training.task import (
     ARRAYS,
     CONFIG,
     METRICS,
     RECEIPT,
     RELEASE,
+    Scalar,
     Task,
     TaskConfig,
 )
@@ -67,8 +69,7 @@ def make_client_app(bank_of: BankOf) -> ClientApp:
     def train(message: Message, context: Context) -> Message:
         config = _config(message)
         weights, n, metrics = TrainingClient(bank_of(context)).fit(_arrays(message), config)
-        record = MetricRecord({"num-examples": n, **metrics})
-        content = RecordDict({ARRAYS: ArrayRecord(weights), METRICS: record})
+        content = RecordDict({ARRAYS: ArrayRecord(weights), METRICS: _metrics(n, metrics)})
         return Message(content, reply_to=message)
 
     @app.evaluate()
@@ -76,7 +77,7 @@ def make_client_app(bank_of: BankOf) -> ClientApp:
     def evaluate(message: Message, context: Context) -> Message:
         client = TrainingClient(bank_of(context))
         loss, n, metrics = client.evaluate(_arrays(message), _config(message))
-        record = MetricRecord({"num-examples": n, "loss": loss, **metrics})
+        record = _metrics(n, {"loss": loss, **metrics})
         return Message(RecordDict({METRICS: record}), reply_to=message)
 
     @app.query("identify")
@@ -121,10 +122,17 @@ def _guarded(handler: Handler) -> Handler:
     return guarded
 
 
-def _arrays(message: Message) -> list:
+def _metrics(n: int, metrics: Mapping[str, Scalar]) -> MetricRecord:
+    """Make the record that stock strategies average by ``num-examples``, of numbers only."""
+    numbers = {name: value for name, value in metrics.items() if isinstance(value, int | float)}
+    return MetricRecord({"num-examples": n, **numbers})
+
+
+def _arrays(message: Message) -> Weights:
     record = message.content.array_records.get(ARRAYS)
     return [] if record is None else record.to_numpy_ndarrays()
 
 
-def _config(message: Message) -> dict:
-    return dict(message.content.config_records[CONFIG])
+def _config(message: Message) -> dict[str, Scalar]:
+    record = message.content.config_records[CONFIG]
+    return {key: value for key, value in record.items() if not isinstance(value, list)}

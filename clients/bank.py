@@ -32,6 +32,7 @@ class Bank:
     book: LoanBook
     parts: np.ndarray
     tasks: frozenset[Task] = frozenset(Task)
+    _rows: dict[Part, np.ndarray] = field(default_factory=dict, repr=False)
     _matrices: dict[Part, tuple[str, np.ndarray]] = field(default_factory=dict, repr=False)
 
     @property
@@ -41,7 +42,9 @@ class Bank:
 
     def rows(self, part: Part) -> np.ndarray:
         """Positions of the loans of one part, ``int64``."""
-        return np.flatnonzero(self.parts == part)
+        if part not in self._rows:
+            self._rows[part] = np.flatnonzero(self.parts == part)
+        return self._rows[part]
 
     def frame(self, part: Part) -> pd.DataFrame:
         """Features of the loans of one part."""
@@ -49,7 +52,7 @@ class Bank:
 
     def labels(self, part: Part) -> np.ndarray:
         """Outcomes of the loans of one part, ``int8``."""
-        return self.book.y[self.rows(part)]
+        return np.asarray(self.book.y[self.rows(part)])
 
     def exposure(self, part: Part) -> float:
         """Amount at risk in the loans of one part, in the schema's currency."""

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import time
+import zipfile
+import zlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
 
-from fed_credit.config.spec import SimulationSpec
+from fed_credit.config.spec import RuntimeKind, SimulationSpec
 from fed_credit.data.book import Dataset, Part
 from fed_credit.data.split import assign_parts
 from fed_credit.errors import ArtefactError
@@ -18,7 +21,6 @@ from fed_credit.features.spec import feature_specs
 from fed_credit.files import replacing
 from fed_credit.runtime.run import node_names, run_federated
 from fed_credit.server_app import FederatedJob
-from fed_credit.config.spec import RuntimeKind
 from fed_credit.training.alone import Loans, train_alone
 from fed_credit.training.checkpoint import load_checkpoint, save_checkpoint
 from fed_credit.training.predict import default_probability
@@ -27,6 +29,7 @@ from fed_credit.training.seeds import keyed_seed
 from fed_credit.training.state import TrainingState
 
 CHECKPOINT, SCORES = "checkpoint.safetensors", "scores.npz"
+_KNOWS_NOTHING = 0.5  # PD from a bank that has no loan to learn from
 
 
 @dataclass(frozen=True)
@@ -73,7 +76,7 @@ class RepeatRunner:
     folder : Path
         The run folder.
     on_round : callable
-        Called with repeat and state after each round.
+        Called with repeat and state before the first round, after each and at the end.
     on_stage : callable
         Called with what is being done.
     """
@@ -104,11 +107,12 @@ class RepeatRunner:
             return Repeat(number, run_spec, parts, state, scores, sums, [])
 
         self.on_stage(f"repeat {number + 1}: federation")
-        clock = [time.perf_counter()]
+        clock: dict[int, float] = {}
 
         def after_round(state: TrainingState) -> None:
             save_checkpoint(folder / CHECKPOINT, state, run_spec)
-            clock.append(time.perf_counter())
+            # The last call measures the final model; it is no round of its own.
+            clock.setdefault(state.round, time.perf_counter())
             self.on_round(number, state)
 
         local = spec.runtime.kind is RuntimeKind.LOCAL
@@ -130,15 +134,24 @@ class RepeatRunner:
             self.on_stage(f"repeat {number + 1}: each bank alone")
             scores["local"] = self._local(run_spec, parts)
         _write_scores(folder / SCORES, scores, outcome.test)
-        # The last call measures the final model; it is no round of its own.
-        seconds = list(np.diff(clock))[: spec.federation.num_rounds]
+        times = list(clock.values())
+        seconds = [end - begin for begin, end in pairwise(times)]
         return Repeat(number, run_spec, parts, outcome.state, scores, outcome.test, seconds)
 
     def _federated(self, state: TrainingState, spec: RunSpec, parts: np.ndarray) -> np.ndarray:
-        rows = _held_out(parts)
-        x = state.preprocessor.transform(self.dataset.features.iloc[rows])
-        p = default_probability(state.best_weights, x, spec.model, state.log_odds_offset)
-        return _spread(p, rows, len(parts))
+        scores = np.full(len(parts), np.nan)
+        for k in range(len(self.dataset.names)):
+            start = self.dataset.rows(k).start
+            own = parts[self.dataset.rows(k)]
+            # One part of one bank at a time, as the banks score: the last bits of a matrix product
+            # depend on which loans are multiplied together.
+            for part in (Part.VALIDATION, Part.TEST):
+                rows = start + np.flatnonzero(own == part)
+                x = state.preprocessor.transform(self.dataset.features.iloc[rows])
+                scores[rows] = default_probability(
+                    state.best_weights, x, spec.model, state.log_odds_offset
+                )
+        return scores
 
     def _pooled(self, state: TrainingState, spec: RunSpec, parts: np.ndarray) -> np.ndarray:
         rows = _held_out(parts)
@@ -158,6 +171,10 @@ class RepeatRunner:
         for k, name in enumerate(self.dataset.names):
             start = self.dataset.rows(k).start
             own = parts[self.dataset.rows(k)]
+            rows = start + _held_out(own)
+            if not np.any(own == Part.TRAIN):
+                scores[rows] = _KNOWS_NOTHING  # a newcomer after an out-of-time cut
+                continue
             model = train_alone(
                 name,
                 self._loans(start + np.flatnonzero(own == Part.TRAIN)),
@@ -165,7 +182,6 @@ class RepeatRunner:
                 spec,
                 self.spec.federation.num_rounds,
             )
-            rows = start + _held_out(own)
             scores[rows] = model.score(self.dataset.features.iloc[rows], spec)
         return scores
 
@@ -195,7 +211,7 @@ def _read_scores(path: Path, n: int) -> tuple[dict[str, np.ndarray], ScoreSums]:
     try:
         with np.load(path, allow_pickle=False) as arrays:
             named = {name: arrays[name] for name in arrays.files}
-    except (OSError, ValueError, EOFError) as error:
+    except (OSError, ValueError, EOFError, zipfile.BadZipFile, zlib.error) as error:
         raise ArtefactError(f"{path} cannot be read ({error}); delete it to score again.") from None
     scores = {name[6:]: value for name, value in named.items() if name.startswith("score/")}
     if any(len(value) != n for value in scores.values()):

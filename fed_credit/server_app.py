@@ -37,7 +37,7 @@ class FederatedJob:
     state : TrainingState or None
         Where to go on; ``None`` starts afresh.
     after_round : callable
-        Called with the state after each round.
+        Called with the state before the first round, after each and at the end.
     """
 
     spec: RunSpec

@@ -5,21 +5,21 @@ from __future__ import annotations
 import json
 import sys
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from rich.console import Console
 
 from fed_credit.artefact import Artefact, save_artefact
-from fed_credit.config.load import resolved_yaml
+from fed_credit.config.load import from_yaml, resolved_yaml
 from fed_credit.config.location import schema_dir
 from fed_credit.config.spec import SimulationSpec
 from fed_credit.data.load import load_dataset
 from fed_credit.data.records import RejectedRowsError
 from fed_credit.data.split import split_warnings
-from fed_credit.errors import FedCreditError
-from fed_credit.files import write_json, write_text
+from fed_credit.errors import ConfigurationError, DataError
+from fed_credit.files import plain, write_json, write_text
 from fed_credit.repeat import Repeat, RepeatRunner
 from fed_credit.reporting.progress import RunProgress
 from fed_credit.reporting.report import render_report
@@ -27,8 +27,9 @@ from fed_credit.reporting.results import build_results, target_text
 from fed_credit.reporting.table import print_results
 from fed_credit.training.state import TrainingState
 
-CONFIG, METRICS, RESULTS, REPORT, REJECTED, MODEL = (
+CONFIG, FINGERPRINT, METRICS, RESULTS, REPORT, REJECTED, MODEL = (
     "config.yaml",
+    "data.sha256",
     "metrics.jsonl",
     "results.json",
     "report.md",
@@ -75,15 +76,8 @@ def simulate(spec: SimulationSpec) -> SimulationResult:
     """
     start = time.perf_counter()
     folder = Path(spec.run_dir)
-    if spec.resume is None:
-        if (folder / CONFIG).exists():
-            raise FedCreditError(
-                f"{folder} holds a run already; go on with it by resume={folder}, or choose another"
-                " folder with run_dir=FOLDER."
-            )
-        write_text(folder / CONFIG, resolved_yaml(spec))
+    _check_folder(spec, folder)
     repeats_wanted, rounds = spec.evaluation.repeats, spec.federation.num_rounds
-    metrics = _MetricsLog(folder / METRICS)
     with RunProgress(repeats_wanted * rounds, spec.progress) as progress:
         progress.stage("reading loans")
         try:
@@ -94,9 +88,16 @@ def simulate(spec: SimulationSpec) -> SimulationResult:
                 seed=spec.seed,
             )
         except RejectedRowsError as error:
-            error.rejected.to_csv(folder / REJECTED, index=False)
-            raise FedCreditError(f"{error} They are listed in {folder / REJECTED}.") from None
+            write_text(folder / REJECTED, error.rejected.to_csv(index=False))
+            raise DataError(f"{error} They are listed in {folder / REJECTED}.") from None
         write_text(folder / REJECTED, dataset.rejected.to_csv(index=False))
+        if spec.resume is None:
+            write_text(folder / FINGERPRINT, dataset.report.fingerprint + "\n")
+            # From here on there is something to resume; before, a mended command starts anew.
+            write_text(folder / CONFIG, resolved_yaml(spec))
+        else:
+            _check_same_data(folder / FINGERPRINT, dataset.report.fingerprint)
+        metrics = _MetricsLog(folder / METRICS)
 
         def on_round(repeat: int, state: TrainingState) -> None:
             metrics.write(repeat, state)
@@ -107,13 +108,16 @@ def simulate(spec: SimulationSpec) -> SimulationResult:
         repeats = [runner.run(number) for number in range(repeats_wanted)]
         progress.stage("comparing")
         artefact = _artefact(spec, repeats[0], dataset.report.fingerprint)
-        results = build_results(
-            spec,
-            dataset,
-            repeats,
-            artefact,
-            [*dataset.warnings, *split_warnings(dataset, repeats[0].parts)],
-            time.perf_counter() - start,
+        # What is not defined is None from here on, as in the file.
+        results = plain(
+            build_results(
+                spec,
+                dataset,
+                repeats,
+                artefact,
+                [*dataset.warnings, *split_warnings(dataset, repeats[0].parts)],
+                time.perf_counter() - start,
+            )
         )
         save_artefact(folder / MODEL, artefact)
         write_text(folder / REPORT, render_report(results))
@@ -123,9 +127,39 @@ def simulate(spec: SimulationSpec) -> SimulationResult:
     console.print(
         f"{results['timing']['wall_s']:.1f} s. Report: {folder / REPORT}",
         highlight=False,
+        markup=False,
         soft_wrap=True,
     )
     return SimulationResult(folder, results, artefact)
+
+
+def _check_folder(spec: SimulationSpec, folder: Path) -> None:
+    """Refuse a folder with a run for a new one, and one with another run for a resumed one."""
+    if spec.resume is None:
+        if (folder / CONFIG).exists():
+            raise ConfigurationError(
+                f"{folder} holds a run already; go on with it by resume={folder}, or choose another"
+                " folder with run_dir=FOLDER."
+            )
+        return
+    saved = from_yaml(folder / CONFIG)
+    # Where the folder lies and what the terminal shows may differ; nothing else may.
+    if replace(saved, run_dir="", resume=None, progress=None) != replace(
+        spec, run_dir="", resume=None, progress=None
+    ):
+        raise ConfigurationError(
+            f"{folder} holds a run of another configuration; go on with that one by"
+            f" resume={folder} alone, or choose another folder with run_dir=FOLDER."
+        )
+
+
+def _check_same_data(path: Path, fingerprint: str) -> None:
+    """Checkpoints of other data must not be gone on with: nobody could say what the model saw."""
+    if path.exists() and path.read_text(encoding="utf-8").strip() != fingerprint:
+        raise DataError(
+            f"The loans differ from those that the run in {path.parent} began with; restore them,"
+            " or start anew with run_dir=FOLDER."
+        )
 
 
 def _artefact(spec: SimulationSpec, repeat: Repeat, fingerprint: str) -> Artefact:
@@ -175,5 +209,5 @@ class _MetricsLog:
                     "loans": m.loans,
                     "banks": m.banks,
                 }
-                file.write(json.dumps(line) + "\n")
+                file.write(json.dumps(plain(line), allow_nan=False) + "\n")
                 self._written.add((repeat, m.number))

@@ -119,7 +119,8 @@ class Consortium:
         strategy : Strategy
             Flower strategy with its hooks ``configure_train`` and ``aggregate_train``.
         after_round : callable
-            Called after each round and once at the end, for progress and checkpoints.
+            Called before the first round, after each round and once at the end, for progress,
+            times and checkpoints.
 
         Returns
         -------
@@ -130,6 +131,7 @@ class Consortium:
         QuorumError
             If too few banks answered.
         """
+        after_round(state)
         for number in range(state.round + 1, self._terms.num_rounds + 1):
             arrays = ArrayRecord(state.weights)
             replies = self._grid.send_and_receive(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import math
 import time
 from collections.abc import Iterable, Iterator, Mapping
@@ -14,6 +15,8 @@ from flwr.serverapp import Grid
 from fed_credit.errors import QuorumError
 from fed_credit.releases import ReleaseSpec
 from fed_credit.training.task import ARRAYS, CONFIG, RECEIPT, RELEASE, Task, TaskConfig
+
+log = logging.getLogger("fed_credit.consortium")
 
 
 @dataclass(frozen=True)
@@ -123,28 +126,33 @@ class SumCollector:
         if node not in self.asked:
             return  # nobody asked: a stranger's reply must not enter the sum
         name = self.roster.names[node]
-        problem = self._problem(reply)
-        if problem:
-            self.refused[name] = problem
-        elif name not in self.answered:
-            self._sum += _vector(reply)
+        if name in self.answered:
+            return  # a bank counts once
+        vector = self._vector(reply)
+        if isinstance(vector, str):
+            self.refused[name] = vector
+        else:
+            self._sum += vector
             self.answered.add(name)
-            self.refused.pop(name, None)
 
-    def _problem(self, reply: Message) -> str | None:
+    def _vector(self, reply: Message) -> np.ndarray | str:
+        """Return a reply's vector, or why it does not count."""
         if reply.has_error():
             return reply.error.reason or f"error {reply.error.code}"
-        receipt = reply.content.config_records.get(RECEIPT, {})
+        receipt = reply.content.config_records.get(RECEIPT)
         expected = {
             "task": str(self.task),
             "number": self.number,
             "layout": self.layout.fingerprint,
         }
-        if dict(receipt) != expected:
+        if receipt is None or dict(receipt) != expected:
             return "its reply belongs to another task, round or layout"
-        if RELEASE not in reply.content.array_records or not self.layout.admits(_vector(reply)):
-            return "its reply does not fit the layout"
-        return None
+        try:
+            (vector,) = reply.content.array_records[RELEASE].to_numpy_ndarrays()
+            fits = self.layout.admits(vector)
+        except Exception:  # whatever one bank sends, the others' run goes on
+            fits = False
+        return vector if fits else "its reply does not fit the layout"
 
     def result(self, quorum: float) -> dict[str, np.ndarray]:
         """Return the decoded sum.
@@ -163,25 +171,22 @@ class SumCollector:
         QuorumError
             If too few answered; names each bank that did not and why.
         """
-        needed = math.ceil(quorum * len(self.asked) - 1e-9)
-        if len(self.answered) < max(1, needed):
-            names = sorted(self.roster.names[node] for node in self.asked)
-            reasons = "; ".join(
-                f"{name}: {self.refused.get(name, 'no answer in time')}"
-                for name in names
-                if name not in self.answered
-            )
+        needed = max(1, math.ceil(quorum * len(self.asked) - 1e-9))
+        names = sorted(self.roster.names[node] for node in self.asked)
+        reasons = "; ".join(
+            f"{name}: {self.refused.get(name, 'no answer in time').rstrip('.')}"
+            for name in names
+            if name not in self.answered
+        )
+        if len(self.answered) < needed:
             raise QuorumError(
                 f"Only {len(self.answered)} of {len(self.asked)} institutions answered"
-                f" '{self.task}' in round {self.number}, {max(1, needed)} are needed"
+                f" '{self.task}' in round {self.number}, {needed} are needed"
                 f" (federation.quorum): {reasons}."
             )
+        if reasons:
+            log.warning("'%s' in round %d goes on without %s", self.task, self.number, reasons)
         return self.layout.decode(self._sum)
-
-
-def _vector(reply: Message) -> np.ndarray:
-    arrays = reply.content.array_records[RELEASE].to_numpy_ndarrays()
-    return arrays[0] if len(arrays) == 1 else np.empty(0)
 
 
 def exchange(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from fed_credit.reporting.table import difference, number, verdict
+from fed_credit.reporting.table import difference, level, number, verdict
 
 _METRICS = ("auc", "gini", "ks", "pr_auc", "log_loss", "brier", "ece")
 _NAMES = {
@@ -30,17 +30,24 @@ def render_report(results: dict[str, Any]) -> str:
     """
     data, model = results["data"], results["model"]
     contenders = [name for name in _NAMES if name in results["test"]]
+    compared = "local" in contenders
+    repeats = results["evaluation"]["repeats"]
+    sums = results["from_sums"]
+    decided = {n: results["decision"][n] for n in contenders if n in results["decision"]}
     blocks = ["# Fed Credit: report of a run", "\n".join(verdict(results))]
     if results["warnings"]:
         blocks += ["## Warnings", "\n".join(f"- {text}" for text in results["warnings"])]
     blocks += [
         "## Who gains and who does not",
-        "Test AUC by bank, worst difference first; intervals at"
-        f" {results['evaluation']['confidence']:.0%} over {results['evaluation']['repeats']}"
+        f"Test AUC by bank, worst difference first; intervals at {level(results)} over {repeats}"
         " split(s). A bank with too few bad or good test loans is not assessable and enters no"
         " mean.",
         _table(
-            ["bank", "train", "test", "bad", *(_NAMES[n] for n in contenders), "federated - alone"],
+            [
+                *("bank", "train", "test", "bad"),
+                *(_NAMES[name] for name in contenders),
+                *["federated - alone"] * compared,
+            ],
             [
                 [
                     bank["name"],
@@ -48,7 +55,7 @@ def render_report(results: dict[str, Any]) -> str:
                     f"{bank['n_test']:,.0f}",
                     "-" if bank["bad_rate"] is None else f"{bank['bad_rate']:.1%}",
                     *(number(bank["auc"][name]["value"]) for name in contenders),
-                    _delta(bank),
+                    *[_delta(bank)] * compared,
                 ]
                 for bank in results["institutions"]
             ],
@@ -65,10 +72,11 @@ def render_report(results: dict[str, Any]) -> str:
                 for name in contenders
             ],
         ),
-        f"From the banks' released sums alone (score histograms of {results['from_sums']['bins']}"
-        " cells), the federated model's AUC is"
-        f" {number(results['from_sums']['auc']['value'])} ±"
-        f" {results['from_sums']['auc']['bound']:.4f}; the exact value lies within.",
+        f"From the banks' released sums alone (score histograms of {sums['bins']} cells), the"
+        f" federated model's AUC is {number(sums['auc']['value'], 4)} ±"
+        f" {number(sums['auc']['bound'], 4)}"
+        + (" on the first split" if repeats > 1 else "")
+        + "; the exact value lies within, where all banks answered.",
         "## Decision at the cut-off that validation loans choose",
         _table(
             ["", "cut-off PD", "approved", "bad among approved", "profit per loan"],
@@ -80,14 +88,14 @@ def render_report(results: dict[str, Any]) -> str:
                     _share(item["bad_rate_approved"]),
                     number(item["profit_per_loan"]),
                 ]
-                for name, item in results["decision"].items()
+                for name, item in decided.items()
             ],
         ),
         "## Learning curve of the federated model (validation loans)",
         _table(
             ["round", "loss", "AUC"],
             [
-                [str(item["round"]), f"{item['loss']:.4f}", number(item["auc"])]
+                [str(item["round"]), number(item["loss"], 4), number(item["auc"])]
                 for item in results["rounds"]
             ],
         ),
@@ -114,9 +122,9 @@ def render_report(results: dict[str, Any]) -> str:
         "## Settings and how to reproduce",
         f"Model `{model['family']}` with hidden layers {model['hidden']}, {model['columns']}"
         f" columns, best round {model['best_round']}; weights SHA-256 `{model['sha256']}`. Seed"
-        f" {results['seed']}. The whole configuration is in `config.yaml` beside this file; versions"
-        " and data fingerprint are in `results.json`. The same configuration, versions and machine"
-        " give the same bits.",
+        f" {results['seed']}. The whole configuration is in `config.yaml` beside this file;"
+        " versions and data fingerprint are in `results.json`. The same configuration, versions and"
+        " machine give the same bits.",
     ]
     return "\n\n".join(block for block in blocks if block) + "\n"
 
@@ -129,8 +137,6 @@ def _table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
 
 
 def _delta(bank: dict[str, Any]) -> str:
-    if "federated_minus_local" not in bank["delta"]:
-        return ""
     return (
         difference(bank["delta"]["federated_minus_local"])
         if bank["assessable"]

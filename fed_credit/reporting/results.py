@@ -98,8 +98,20 @@ def build_results(
         },
         "seed": spec.seed,
         "versions": versions(),
-        "warnings": list(warnings),
+        "warnings": [*warnings, *_missing_banks(repeats, len(dataset.names))],
     }
+
+
+def _missing_banks(repeats: Sequence[Repeat], banks: int) -> list[str]:
+    """Say that a quorum below one let rounds go on without some of the banks."""
+    answered = [m.banks for repeat in repeats for m in repeat.state.history]
+    short = sum(number < banks for number in answered)
+    if not short:
+        return []
+    return [
+        f"In {short} of {len(answered)} rounds not all {banks} institutions answered, at worst"
+        f" {min(answered)}; federation.quorum let them go on, and the log names the others."
+    ]
 
 
 def test_scores(dataset: Dataset, repeat: Repeat) -> RepeatScores:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 _TITLES = {
@@ -32,13 +33,12 @@ def print_results(results: dict[str, Any], console: Console) -> None:
         table.add_column(title, justify="right")
     for name in contenders:
         table.add_column(_TITLES[name], justify="right")
-    level = f"{results['evaluation']['confidence']:.0%}"
     compared = "local" in contenders
     if compared:
-        table.add_column(f"federated - alone ({level})", justify="right")
+        table.add_column(f"federated - alone ({level(results)})", justify="right")
     for bank in results["institutions"]:
         cells = [
-            bank["name"],
+            escape(bank["name"]),
             f"{bank['n_train']:,.0f}",
             f"{bank['n_test']:,.0f}",
             "-" if bank["bad_rate"] is None else f"{bank['bad_rate']:.1%}",
@@ -64,35 +64,60 @@ def print_results(results: dict[str, Any], console: Console) -> None:
     table.add_row(*pooled)
     console.print(table)
     for line in verdict(results):
-        console.print(line, highlight=False)
+        console.print(line, highlight=False, markup=False)
     for warning in results["warnings"]:
-        console.print(f"Warning: {warning}", style="yellow", highlight=False)
+        console.print(f"Warning: {warning}", style="yellow", highlight=False, markup=False)
 
 
 def verdict(results: dict[str, Any]) -> list[str]:
-    """Say in sentences who gains and who does not, losers first."""
+    """Say in sentences who gains and who does not, losers first and by name.
+
+    Parameters
+    ----------
+    results : dict
+        The body of ``results.json``.
+
+    Returns
+    -------
+    list of str
+    """
+    lines = []
     overall = results["overall"].get("federated_minus_local")
-    if overall is None:
-        return []
-    lose, gain, undecided = overall["lose"], overall["gain"], overall["undecided"]
-    lines = [
-        f"Federated against alone, {results['evaluation']['confidence']:.0%} intervals:"
-        f" worse for {lose}, better for {gain}, undecided for {undecided},"
-        f" not assessable {overall['not_assessable']} of {len(results['institutions'])} banks."
-    ]
+    if overall is not None:
+        lose, gain, undecided = overall["lose"], overall["gain"], overall["undecided"]
+        named = f" ({', '.join(_losers(results))})" if lose else ""
+        lines.append(
+            f"Federated against alone, {level(results)} intervals:"
+            f" worse for {lose}{named}, better for {gain}, undecided for {undecided},"
+            f" not assessable {overall['not_assessable']} of {len(results['institutions'])} banks."
+        )
     reachable = results["test"].get("best_reachable")
     if reachable is not None:
         federated = results["test"]["federated"]["auc"]
         lines.append(
-            f"Over all test loans the federated AUC is {federated:.3f};"
-            f" no model could reach more than {reachable['auc']:.3f} (AUC of the true PD)."
+            f"Over all test loans the federated AUC is {number(federated)};"
+            f" that of the true PD, which no model can be expected to beat, is"
+            f" {number(reachable['auc'])}."
         )
     return lines
 
 
-def number(value: float | None) -> str:
-    """Format an AUC; a dash where there is none."""
-    return "-" if value is None else f"{value:.3f}"
+def _losers(results: dict[str, Any]) -> list[str]:
+    """Banks whose whole interval lies below zero, worst first."""
+    deltas = {
+        bank["name"]: bank["delta"]["federated_minus_local"] for bank in results["institutions"]
+    }
+    return [name for name, delta in deltas.items() if delta["hi"] is not None and delta["hi"] < 0]
+
+
+def level(results: dict[str, Any]) -> str:
+    """Format the level of the intervals in percent, with the decimals it was given."""
+    return f"{100 * results['evaluation']['confidence']:.6g}%"
+
+
+def number(value: float | None, decimals: int = 3) -> str:
+    """Format a figure, an AUC if nothing else is said; a dash where there is none."""
+    return "-" if value is None else f"{value:.{decimals}f}"
 
 
 def difference(interval: dict[str, float | None]) -> str:

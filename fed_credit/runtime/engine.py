@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import importlib.util
 import os
+import shutil
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -70,14 +73,10 @@ def run_on_engine(
             "runtime=simulation needs Flower's engine; install it with"
             " pip install 'fed-credit[simulation]', or use runtime=local."
         )
-    # The engine's actors must see the same number of threads as the local runtime's training.
-    os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
     from flwr.simulation import run_simulation
 
-    for k, book in enumerate(dataset.books()):
-        save_book(folder / f"{k}.parquet", book, parts[dataset.rows(k)])
     outcomes: list[FederatedOutcome] = []
-    with warnings.catch_warnings():
+    with _stored(dataset, parts, folder), _own_environment(), warnings.catch_warnings():
         warnings.simplefilter("ignore")
         run_simulation(
             server_app=make_server_app(job, outcomes.append),
@@ -93,3 +92,26 @@ def run_on_engine(
             },
         )
     return outcomes[0]
+
+
+@contextmanager
+def _stored(dataset: Dataset, parts: np.ndarray, folder: Path) -> Iterator[None]:
+    """Store the books for the workers; a run folder keeps no copy of the loans."""
+    try:
+        for k, book in enumerate(dataset.books()):
+            save_book(folder / f"{k}.parquet", book, parts[dataset.rows(k)])
+        yield
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+@contextmanager
+def _own_environment() -> Iterator[None]:
+    """Quieten Ray's advice on accelerators, and undo what engines add to the environment."""
+    before = dict(os.environ)
+    os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
+    try:
+        yield
+    finally:
+        os.environ.clear()
+        os.environ.update(before)

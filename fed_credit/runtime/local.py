@@ -77,7 +77,8 @@ class InProcessGrid(Grid):
         ids = []
         for message in messages:
             self._count += 1
-            message.metadata.message_id = str(self._count)
+            # Metadata has no setter; Flower's own grids write the identifier like this.
+            message.metadata.__dict__["_message_id"] = str(self._count)
             self._pushed[str(self._count)] = message
             ids.append(str(self._count))
         return ids

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 from flwr.app import Context, RecordDict
+from flwr.app.user_config import UserConfig
 
 from clients.adapter import make_client_app
 from clients.bank import Bank
@@ -74,7 +75,9 @@ def run_federated(
 
         return run_on_engine(runtime, dataset, parts, job, folder)
     outcomes: list[FederatedOutcome] = []
-    nodes = {node: {"partition-id": node - 2} for node in node_names(dataset)}
+    nodes: dict[int, UserConfig] = {
+        node: {"partition-id": node - 2} for node in node_names(dataset)
+    }
     grid = InProcessGrid(make_client_app(DatasetBanks(dataset, parts)), nodes)
     app = make_server_app(job, outcomes.append)
     app(grid, Context(1, 1, {}, RecordDict(), {}))

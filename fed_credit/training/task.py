@@ -10,7 +10,7 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from enum import StrEnum
-from functools import cached_property, lru_cache
+from functools import lru_cache
 
 import numpy as np
 
@@ -27,7 +27,7 @@ from fed_credit.training.updates import update_entries
 # Names of the records in a message; both sides of the wire use them.
 ARRAYS, CONFIG, RELEASE, RECEIPT, METRICS = "arrays", "config", "release", "receipt", "metrics"
 
-Scalar = str | int | float | bool
+Scalar = bool | bytes | float | int | str  # what Flower's NumPyClient takes and gives
 
 
 class Task(StrEnum):
@@ -79,22 +79,15 @@ class TaskConfig:
             raise ReleaseError("The task needs a preprocessor and came without one; refused.")
         return self.preprocessor
 
-    @cached_property
+    @property
     def weight_shapes(self) -> Sequence[tuple[str, tuple[int, ...]]]:
         """Name and shape of each weight array of the run's model."""
         return _weight_shapes(self.spec.json_text, len(self.fitted.columns))
 
     def layout(self, task: Task) -> ReleaseSpec:
         """Return the layout of what the task releases."""
-        if task is Task.COUNTS:
-            return counts_spec(self.spec.features)
-        if task is Task.MOMENTS:
-            return moments_spec(self.spec.features)
-        scores = _score_entries(self.spec.histogram_bins)
-        if task is Task.EVALUATION:
-            return ReleaseSpec(task, scores)
-        update = update_entries(self.weight_shapes)
-        return ReleaseSpec(task, (*update, *scores) if self.score_incoming else update)
+        n_columns = len(self.fitted.columns) if task is Task.ROUND else 0
+        return _layout(self.spec.json_text, n_columns, task, self.score_incoming)
 
     def to_config(self) -> dict[str, Scalar]:
         """Write as the flat configuration that travels."""
@@ -139,6 +132,20 @@ _read_preprocessor = lru_cache(maxsize=4)(Preprocessor.from_json)
 def _weight_shapes(spec: str, n_columns: int) -> Sequence[tuple[str, tuple[int, ...]]]:
     model = _read_spec(spec).model
     return family(model.family).shapes(n_columns, model)
+
+
+@lru_cache(maxsize=16)
+def _layout(spec_json: str, n_columns: int, task: Task, score_incoming: bool) -> ReleaseSpec:
+    spec = _read_spec(spec_json)
+    if task is Task.COUNTS:
+        return counts_spec(spec.features)
+    if task is Task.MOMENTS:
+        return moments_spec(spec.features)
+    scores = _score_entries(spec.histogram_bins)
+    if task is Task.EVALUATION:
+        return ReleaseSpec(task, scores)
+    update = update_entries(_weight_shapes(spec_json, n_columns))
+    return ReleaseSpec(task, (*update, *scores) if score_incoming else update)
 
 
 _SCORES = "scores/"
