@@ -130,7 +130,7 @@ def _through_hydra(given: argparse.Namespace) -> None:
 
     if not (given.multirun or given.cfg):
         # Before Hydra makes the run's folder.
-        compose(given.overrides, config_dir=given.config_dir)
+        _fresh(compose(given.overrides, config_dir=given.config_dir))
     else:
         check_overrides(given.overrides, groups(given.config_dir), multirun=given.multirun)
     command = hydra.main(version_base="1.3", config_path=str(conf_dir()), config_name="config")
@@ -174,25 +174,29 @@ def _job(cfg: DictConfig) -> None:
     cfg.run_dir = _near(Path(hydra.runtime.output_dir))
     if hydra.mode is not RunMode.MULTIRUN:
         try:
-            _run(to_spec(cfg))
+            _run(_fresh(to_spec(cfg)))
         except Exception as error:
             raise _FailedError(error) from error
         return
     label = f"Job {hydra.job.num} ({' '.join(hydra.overrides.task) or 'no overrides'})"
     print(label, flush=True)
     try:
-        _run(to_spec(cfg))
+        _run(_fresh(to_spec(cfg)))
     except FedCreditError as error:
         error.args = (f"{label}: {error}",)
         raise
 
 
-def _run(spec: SimulationSpec) -> None:
-    """Run, turning what is neither the user's to mend nor an interrupt into a bug's traceback."""
-    if spec.resume is not None and spec.resume != spec.run_dir:
+def _fresh(spec: SimulationSpec) -> SimulationSpec:
+    if spec.resume is not None:
         raise ConfigurationError(
             "resume cannot be set in a file; write fed-credit simulate resume=FOLDER."
         )
+    return spec
+
+
+def _run(spec: SimulationSpec) -> None:
+    """Run, turning what is neither the user's to mend nor an interrupt into a bug's traceback."""
     from fed_credit.config.load import CONFIG_FILE
 
     try:

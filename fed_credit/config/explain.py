@@ -58,17 +58,20 @@ def check_overrides(
             )
         if key not in groups and key not in known_keys():
             raise unknown_key(key)
-        if override.is_sweep_override():
-            if not multirun:
-                raise ConfigurationError(
-                    f"{text} gives several values: add -m to run each of them, or write [...] for"
-                    " a list."
-                )
-        elif key in groups:
-            value = override.value()
-            # A mapping sets keys of the group: model={dropout:0.1}.
-            if not isinstance(value, str | dict) and not (value is None and key == "experiment"):
-                raise _not_an_option(key, shown(value), groups[key])
+        if override.is_sweep_override() and not multirun:
+            raise ConfigurationError(
+                f"{text} gives several values: add -m to run each of them, or write [...] for a"
+                " list."
+            )
+        if key in groups:
+            values = [override.value()]
+            if override.is_sweep_override():
+                values = list(override.sweep_iterator()) if override.is_discrete_sweep() else []
+            for value in values:
+                # A mapping sets keys of the group: model={dropout:0.1}.
+                fits = isinstance(value, dict) or value in groups[key]
+                if not fits and not (value is None and key == "experiment"):
+                    raise _not_an_option(key, shown(value), groups[key])
 
 
 def explain(error: Exception) -> ConfigurationError:
@@ -112,6 +115,8 @@ def _of_composition(error: Exception, text: str) -> ConfigurationError:
     if match := re.match(r"(?:Could not append .*? at|Multiple values for) '?([\w./]+)", text):
         key = match[1].rstrip(".")
         return ConfigurationError(f"The key '{key}' exists already; write {key}=VALUE without +.")
+    if match := re.match(r"Error merging override (.*)", text):
+        return ConfigurationError(f"The override {match[1]} gives a value of another type.")
     if match := re.match(r"In '(.+?)': Could not override '(.+?)'", text):
         return ConfigurationError(
             f"The configuration file {match[1]}.yaml overrides the group '{match[2]}', which is"
