@@ -93,10 +93,21 @@ class ReleaseSpec:
         What is released.
     entries : tuple of Entry
         The arrays, in the order of the vector.
+
+    Raises
+    ------
+    ReleaseError
+        If two entries have one name.
     """
 
     name: str
     entries: tuple[Entry, ...]
+
+    def __post_init__(self) -> None:
+        names = [entry.name for entry in self.entries]
+        twice = sorted({name for name in names if names.count(name) > 1})
+        if twice:
+            raise ReleaseError(f"Release '{self.name}' lays out {twice} twice; name each once.")
 
     @cached_property
     def size(self) -> int:
@@ -127,7 +138,8 @@ class ReleaseSpec:
         Raises
         ------
         ReleaseError
-            If an array is missing, superfluous, of another shape, not finite, or out of bounds.
+            If an array is missing, superfluous, of another shape, not of numbers, not finite, or
+            out of bounds.
         """
         if set(arrays) != {entry.name for entry in self.entries}:
             odd = sorted(set(arrays) ^ {entry.name for entry in self.entries})
@@ -176,7 +188,8 @@ class ReleaseSpec:
         if vector.dtype != np.int64 or vector.shape != (self.size,):
             return False
         for entry, cells in self._cells():
-            limit = int(math.ldexp(entry.bound, entry.bits))
+            # Rounded as encoding rounds, so that what a bank may encode is what is admitted.
+            limit = round(math.ldexp(entry.bound, entry.bits))
             part = vector[cells]
             if part.size and (int(part.max()) > limit or int(part.min()) < -limit):
                 return False
@@ -191,8 +204,9 @@ class ReleaseSpec:
 
 def _refuse_unless_within(release: str, entry: Entry, value: np.ndarray, limit: float) -> None:
     # NaN compares false, so one comparison refuses both what is not finite and what is too large.
-    if value.size and not bool(np.all(np.abs(value.astype(np.float64)) <= limit)):
+    numbers = value.dtype.kind in "biuf"
+    if not numbers or not bool(np.all(np.abs(value.astype(np.float64)) <= limit)):
         raise ReleaseError(
-            f"Release '{release}': '{entry.name}' holds a value that is not finite or exceeds the"
-            f" bound {entry.bound:g}; refused, nothing was released."
+            f"Release '{release}': '{entry.name}' holds a value that is no finite number or exceeds"
+            f" the bound {entry.bound:g}; refused, nothing was released."
         )

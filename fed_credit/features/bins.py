@@ -56,9 +56,16 @@ def bin_edges(index: int) -> tuple[float, float]:
 def refined_index(values: np.ndarray, low: float, high: float) -> np.ndarray:
     """Return which of :data:`REFINED_BINS` equal parts of ``[low, high]`` holds each value.
 
-    Values outside fall into the first or last part.
+    Values outside fall into the first or last part. A part holds its edge towards zero, as a bin
+    does.
     """
     if high <= low:
         return np.zeros(len(values), dtype=np.int64)
-    part = np.floor((values - low) * (REFINED_BINS / (high - low)))
+    position = (values - low) * (REFINED_BINS / (high - low))
+    part = np.floor(position) if low >= 0 else np.ceil(position) - 1
     return np.clip(part, 0, REFINED_BINS - 1).astype(np.int64)
+
+
+def refined_value(part: int, low: float, high: float) -> float:
+    """Return the edge towards zero of one part of ``[low, high]``, which the part holds."""
+    return low + (part if low >= 0 else part + 1) * (high - low) / REFINED_BINS

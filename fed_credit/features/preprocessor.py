@@ -19,8 +19,8 @@ import pandas as pd
 
 from fed_credit.config.spec import PreprocessingSpec
 from fed_credit.data.schema import Kind
-from fed_credit.errors import ArtefactError
-from fed_credit.features.bins import REFINED_BINS, bin_edges
+from fed_credit.errors import ArtefactError, DataError
+from fed_credit.features.bins import REFINED_BINS, bin_edges, refined_value
 from fed_credit.features.spec import FeatureSpec
 from fed_credit.features.statistics import (
     NumericRange,
@@ -34,7 +34,9 @@ from fed_credit.features.statistics import (
 )
 
 _FORMAT = 1
-_SMALLEST_VARIANCE = 1e-12  # of a value scaled to [0, 1]; below it a feature is constant
+# Of values scaled to [0, 1]. Fixed point can make up 3 * 2**-25 where there is none, and a scale
+# made of that would blow up the first loan that differs; below this a feature is constant.
+_SMALLEST_VARIANCE = 2.0**-22
 
 
 @dataclass(frozen=True)
@@ -46,7 +48,7 @@ class NumericStep:
     feature : FeatureSpec
         The feature.
     low, high : float
-        Clip limits.
+        Clip limits; both the median where only missingness varies, and the column is then zero.
     median : float
         Replaces missing values; within ``median_width`` of the exact median.
     median_width : float
@@ -175,7 +177,18 @@ class Preprocessor:
         numpy.ndarray
             ``(n, n_columns) float32``. Every element depends on its own row alone, so the bits do
             not depend on which loans are transformed together.
+
+        Raises
+        ------
+        DataError
+            If a feature has no column.
         """
+        lacking = [s.feature.name for s in self.steps if s.feature.name not in frame]
+        if lacking:
+            raise DataError(
+                f"The loans lack {', '.join(lacking)}, which the model looks at; add the columns,"
+                " empty where unknown."
+            )
         out = np.zeros((len(frame), len(self.columns)), dtype=np.float32)
         start = 0
         for step in self.steps:
@@ -246,7 +259,8 @@ def fit_from_sums(
     features : sequence of FeatureSpec
         The features of the run.
     counts, moment_sums : mapping of str to numpy.ndarray
-        Decoded sums over banks.
+        Decoded sums over banks. Where fewer banks answered the second exchange, means and scales
+        are those of their loans.
     spec : PreprocessingSpec
         Clipping, grouping and indicators.
 
@@ -282,45 +296,66 @@ def _fit_numeric(
     spec: PreprocessingSpec,
 ) -> NumericStep | None:
     missing = int(counts[f"{feature.name}/missing"])
-    histogram = counts[f"{feature.name}/histogram"]
-    there = n - missing
+    if missing == n:
+        return None
+    indicator = _indicates(missing, n, spec)
+    median, median_width = _median(feature, counts, sums, found.median_bin, n - missing)
     width = found.high - found.low
-    if there == 0 or width <= 0:
-        return None
-    rank = (there - 1) // 2 - int(histogram[: found.median_bin].sum())
-    part = int(np.searchsorted(np.cumsum(sums[f"{feature.name}/median"]), rank, side="right"))
-    low, high = bin_edges(found.median_bin)
-    part_width = (high - low) / REFINED_BINS
-    # The lower edge: exact for whole numbers and other short binary fractions.
-    median = low + part * part_width
+    # The loans of the second exchange, which are those of the first unless a bank dropped out.
+    n, missing = int(sums["n"]), int(sums[f"{feature.name}/missing"])
+    total, squares = (float(sums[f"{feature.name}/{key}"]) for key in ("sum", "sum_of_squares"))
+    there = max(1, n - missing)
+    # Asked of the values alone: the imputed median differs from a constant by its own width.
+    if width <= 0 or squares / there - (total / there) ** 2 <= _SMALLEST_VARIANCE:
+        if not indicator:
+            return None
+        return NumericStep(feature, median, median, median, median_width, median, 1.0, True)
     z = float(scale_to_range(np.array([median]), found)[0])
-    mean = (float(sums[f"{feature.name}/sum"]) + missing * z) / n
-    variance = (float(sums[f"{feature.name}/sum_of_squares"]) + missing * z * z) / n - mean * mean
-    if variance <= _SMALLEST_VARIANCE:
-        return None
+    mean = (total + missing * z) / n
+    variance = (squares + missing * z * z) / n - mean * mean
     return NumericStep(
         feature,
         found.low,
         found.high,
         median,
-        part_width,
+        median_width,
         found.low + mean * width,
         float(np.sqrt(variance)) * width,
-        _indicates(missing, n, spec),
+        indicator,
     )
+
+
+def _median(
+    feature: FeatureSpec,
+    counts: Mapping[str, np.ndarray],
+    sums: Mapping[str, np.ndarray],
+    median_bin: int,
+    there: int,
+) -> tuple[float, float]:
+    """Return the median to the width of a refined bin, and that width."""
+    histogram, refined = counts[f"{feature.name}/histogram"], sums[f"{feature.name}/median"]
+    rank = (there - 1) // 2 - int(histogram[:median_bin].sum())
+    # The same share of the bin where a bank dropped out; else the rank itself.
+    rank = rank * int(refined.sum()) // int(histogram[median_bin])
+    part = int(np.searchsorted(np.cumsum(refined), rank, side="right"))
+    low, high = bin_edges(median_bin)
+    # An edge, so exact for whole numbers below 8192 and other short binary fractions.
+    median = refined_value(min(part, REFINED_BINS - 1), low, high)
+    return median, (high - low) / REFINED_BINS
 
 
 def _fit_boolean(
     feature: FeatureSpec, counts: np.ndarray, n: int, spec: PreprocessingSpec
 ) -> BooleanStep | None:
     false, true, missing = (int(value) for value in counts)
-    if min(false, true) == 0 and missing == 0 or false + true == 0:
+    indicator = _indicates(missing, n, spec)
+    if false + true == 0 or (min(false, true) == 0 and not indicator):
         return None
-    return BooleanStep(feature, true / (false + true), _indicates(missing, n, spec))
+    return BooleanStep(feature, true / (false + true), indicator)
 
 
 def _indicates(missing: int, n: int, spec: PreprocessingSpec) -> bool:
-    """A column for a handful of loans would be noise, so rare missingness gets no indicator."""
+    # A column for a handful of loans would be noise, so rare missingness gets no indicator.
     return spec.missing_indicators and missing > 0 and missing >= spec.rare_share * n
 
 
@@ -329,18 +364,20 @@ def _fit_categorical(
 ) -> CategoricalStep | None:
     size = feature.num_categories
     names = list(feature.values) or [f"bucket {k}" for k in range(size)]
-    names += ["not listed", "missing"]
     least = max(1.0, spec.rare_share * n)
     kept = [k for k in range(size + 2) if counts[k] >= least and k != size]
     other = n - int(sum(counts[k] for k in kept))
-    columns = [f"{feature.name} = {names[k]}" for k in kept]
+    # "is" and not "=", since a listed value may itself be spelled "other" or "missing".
+    columns = [
+        f"{feature.name} = {names[k]}" if k < size else f"{feature.name} is missing" for k in kept
+    ]
     if len(kept) + (other > 0) < 2:
         return None
     group = {k: position for position, k in enumerate(kept)}
     fallback = -1
     if other > 0:
         fallback = len(kept)
-        columns.append(f"{feature.name} = other")
+        columns.append(f"{feature.name} is other")
     # A category never seen in training gets the group of the rare ones, or no column at all.
     return CategoricalStep(
         feature, tuple(group.get(k, fallback) for k in range(size + 2)), tuple(columns)

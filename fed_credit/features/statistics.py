@@ -117,9 +117,12 @@ def category_codes(feature: FeatureSpec, column: pd.Series) -> np.ndarray:
     if not feature.values:
         codes = bucket_codes(column, size)
     else:
-        if not _has_vocabulary(column, feature.values):
-            column = pd.Series(pd.Categorical(column.astype(object), categories=list(feature.values)))
-        codes = column.cat.codes.to_numpy(dtype=np.int64)
+        if _has_vocabulary(column, feature.values):
+            codes = column.cat.codes.to_numpy(dtype=np.int64)
+        else:
+            codes = pd.Index(feature.values, dtype=object).get_indexer(
+                pd.Index(column, dtype=object)
+            )
         codes = np.where(codes < 0, size, codes)
     return np.where(missing, size + 1, codes)
 
@@ -195,12 +198,14 @@ def moments_spec(features: Sequence[FeatureSpec]) -> ReleaseSpec:
     Returns
     -------
     ReleaseSpec
-        Per numeric feature ``<name>/sum`` and ``<name>/sum_of_squares`` of the scaled values and
-        ``<name>/median``, the refined histogram of the median's bin.
+        ``n``; per numeric feature ``<name>/missing``, ``<name>/sum`` and ``<name>/sum_of_squares``
+        of the scaled values, and ``<name>/median``, the refined histogram of the median's bin. The
+        loans are counted again, since a bank may answer one exchange and not the other.
     """
-    entries = []
+    entries = [Entry("n", ())]
     for feature in features:
         if feature.kind is Kind.NUMERIC:
+            entries.append(Entry(f"{feature.name}/missing", ()))
             entries.append(Entry(f"{feature.name}/sum", (), MOMENT_BITS, _MOMENT_BOUND))
             entries.append(Entry(f"{feature.name}/sum_of_squares", (), MOMENT_BITS, _MOMENT_BOUND))
             entries.append(Entry(f"{feature.name}/median", (REFINED_BINS,)))
@@ -226,14 +231,16 @@ def moments(
     dict of str to numpy.ndarray
         int64 arrays, already in fixed point, in the layout of :func:`moments_spec`.
     """
-    sums: dict[str, np.ndarray] = {}
+    sums = {"n": np.array(len(frame))}
     for feature in features:
         if feature.kind is not Kind.NUMERIC:
             continue
         found = ranges[feature.name]
         values = frame[feature.name].to_numpy(dtype=np.float64)
-        values = values[~np.isnan(values)]
+        missing = np.isnan(values)
+        values = values[~missing]
         scaled = scale_to_range(values, found)
+        sums[f"{feature.name}/missing"] = np.array(np.count_nonzero(missing))
         sums[f"{feature.name}/sum"] = quantise(scaled, MOMENT_BITS).sum()
         sums[f"{feature.name}/sum_of_squares"] = quantise(scaled * scaled, MOMENT_BITS).sum()
         inside = values[bin_index(values) == found.median_bin]
@@ -249,4 +256,5 @@ def scale_to_range(values: np.ndarray, found: NumericRange) -> np.ndarray:
     width = found.high - found.low
     if width <= 0:
         return np.zeros_like(values)
-    return (np.clip(values, found.low, found.high) - found.low) / width
+    scaled: np.ndarray = (np.clip(values, found.low, found.high) - found.low) / width
+    return scaled
