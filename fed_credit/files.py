@@ -7,7 +7,7 @@ import math
 import os
 import shutil
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +17,9 @@ from fed_credit.errors import FedCreditError
 @contextmanager
 def replacing(path: Path) -> Iterator[Path]:
     """Give a temporary path beside ``path`` and put it in its place when all went well.
+
+    A file is replaced in one step. A folder takes two renames, so a reader between them finds none,
+    but never half of one.
 
     Parameters
     ----------
@@ -31,21 +34,40 @@ def replacing(path: Path) -> Iterator[Path]:
     temporary = path.with_name(f".{path.name}.{os.getpid()}.part")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
+        _remove(temporary)  # of a killed process; numbers come again, in containers at once
         yield temporary
         if temporary.is_dir() and path.is_dir():
-            # A folder cannot be replaced in one step: the old one goes only once the new is whole.
-            shutil.rmtree(path)
-        temporary.replace(path)
+            _swap(temporary, path)
+        else:
+            temporary.replace(path)
     except OSError as error:
         raise FedCreditError(
             f"{path} cannot be written ({error.strerror or error}); free space, or choose another"
             " folder with run_dir=FOLDER."
         ) from None
     finally:
-        if temporary.is_dir():
-            shutil.rmtree(temporary, ignore_errors=True)
-        else:
-            temporary.unlink(missing_ok=True)
+        # What cannot be removed must not hide why it could not be written.
+        with suppress(OSError):
+            _remove(temporary)
+
+
+def _remove(path: Path) -> None:
+    if path.is_dir():
+        shutil.rmtree(path)
+    else:
+        path.unlink(missing_ok=True)
+
+
+def _swap(new: Path, path: Path) -> None:
+    old = new.with_suffix(".old")
+    _remove(old)
+    path.rename(old)
+    try:
+        new.rename(path)
+    except OSError:
+        old.rename(path)
+        raise
+    shutil.rmtree(old, ignore_errors=True)
 
 
 def write_text(path: Path, text: str) -> None:
