@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from functools import cached_property
 
 import numpy as np
 import pandas as pd
@@ -33,12 +34,17 @@ class Bank:
     parts: np.ndarray
     tasks: frozenset[Task] = frozenset(Task)
     _rows: dict[Part, np.ndarray] = field(default_factory=dict, repr=False)
+    _labels: dict[Part, np.ndarray] = field(default_factory=dict, repr=False)
     _matrices: dict[Part, tuple[str, np.ndarray]] = field(default_factory=dict, repr=False)
 
     @property
     def name(self) -> str:
         """Name of the institution."""
         return self.book.institution
+
+    @cached_property
+    def _offered(self) -> frozenset[str]:
+        return frozenset(self.book.features.columns)
 
     def rows(self, part: Part) -> np.ndarray:
         """Positions of the loans of one part, ``int64``."""
@@ -52,7 +58,9 @@ class Bank:
 
     def labels(self, part: Part) -> np.ndarray:
         """Outcomes of the loans of one part, ``int8``."""
-        return np.asarray(self.book.y[self.rows(part)])
+        if part not in self._labels:
+            self._labels[part] = np.asarray(self.book.y[self.rows(part)])
+        return self._labels[part]
 
     def exposure(self, part: Part) -> float:
         """Amount at risk in the loans of one part, in the schema's currency."""
@@ -77,7 +85,7 @@ class Bank:
         if task not in self.tasks:
             raise ReleaseError(f"{self.name} does not answer the task '{task}'; refused.")
         for feature in spec.features:
-            if feature.name not in self.book.features or feature.kind not in FEATURE_KINDS:
+            if feature.name not in self._offered or feature.kind not in FEATURE_KINDS:
                 raise ReleaseError(
                     f"{self.name}'s loan book does not offer '{feature.name}' as a feature at the"
                     f" decision point '{spec.decision_point}'; refused."

@@ -5,13 +5,45 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from itertools import pairwise
 
 import numpy as np
 import torch
 from torch import nn
+from torch.nn.functional import binary_cross_entropy_with_logits, linear, relu
+from torch.nn.functional import dropout as dropped
+from torch.optim.adamw import adamw
 
 from fed_credit.config.spec import ModelSpec
 from fed_credit.models.protocol import TrainJob, TrainResult, Weights
+
+_ROWS = 2**16
+
+
+def forward(
+    parameters: Sequence[torch.Tensor], x: torch.Tensor, dropout: float = 0.0
+) -> torch.Tensor:
+    """Return the log-odds of default.
+
+    Parameters
+    ----------
+    parameters : sequence of torch.Tensor
+        Weight and bias of each layer in turn.
+    x : torch.Tensor
+        ``(n, n_columns) float32`` loans.
+    dropout : float, default=0.0
+        Dropout after each hidden layer.
+
+    Returns
+    -------
+    torch.Tensor
+        ``(n,) float32``.
+    """
+    for weight, bias in zip(parameters[:-2:2], parameters[1:-2:2], strict=True):
+        x = relu(linear(x, weight, bias))
+        if dropout > 0:
+            x = dropped(x, dropout)
+    return linear(x, parameters[-2], parameters[-1]).squeeze(1)
 
 
 class LoanRiskModel(nn.Module):
@@ -26,24 +58,18 @@ class LoanRiskModel(nn.Module):
     hidden : sequence of int
         Units of the hidden layers.
     dropout : float
-        Dropout after each hidden layer.
+        Dropout after each hidden layer, in training.
     """
 
     def __init__(self, n_columns: int, hidden: Sequence[int] = (), dropout: float = 0.0) -> None:
         super().__init__()
-        layers: list[nn.Module] = []
-        width = n_columns
-        for units in hidden:
-            layers += [nn.Linear(width, units), nn.ReLU()]
-            if dropout > 0:
-                layers.append(nn.Dropout(dropout))
-            width = units
-        layers.append(nn.Linear(width, 1))
-        self.layers = nn.Sequential(*layers)
+        widths = [n_columns, *hidden, 1]
+        self.layers = nn.ModuleList(nn.Linear(a, b) for a, b in pairwise(widths))
+        self.dropout = dropout
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """Return the log-odds of default, ``(n,) float32``, of loans ``(n, n_columns) float32``."""
-        return self.layers(x).squeeze(1)
+        return forward(list(self.parameters()), x, self.dropout if self.training else 0.0)
 
 
 class LoanRiskFamily:
@@ -51,9 +77,10 @@ class LoanRiskFamily:
 
     def shapes(self, n_columns: int, spec: ModelSpec) -> list[tuple[str, tuple[int, ...]]]:
         """Return name and shape of each weight array; see :class:`ModelFamily`."""
-        with torch.device("meta"):
-            model = LoanRiskModel(n_columns, spec.hidden, spec.dropout)
-        return [(name, tuple(value.shape)) for name, value in model.state_dict().items()]
+        shapes: list[tuple[str, tuple[int, ...]]] = []
+        for k, (inputs, units) in enumerate(pairwise([n_columns, *spec.hidden, 1])):
+            shapes += [(f"layers.{k}.weight", (units, inputs)), (f"layers.{k}.bias", (units,))]
+        return shapes
 
     def initial_weights(self, n_columns: int, spec: ModelSpec, seed: int) -> Weights:
         """Return seeded initial weights: uniform within one over the root of a layer's inputs."""
@@ -62,7 +89,7 @@ class LoanRiskFamily:
         limit = 1.0
         for name, shape in self.shapes(n_columns, spec):
             if name.endswith("weight"):
-                limit = 1.0 / math.sqrt(shape[1])
+                limit = 1.0 / math.sqrt(max(1, shape[1]))  # a bank of one loan has no columns
             weights.append(rng.uniform(-limit, limit, size=shape).astype(np.float32))
         return weights
 
@@ -76,13 +103,17 @@ class LoanRiskFamily:
             session = _Session(job)
         for number in range(rounds):
             with _deterministic(threads, job.seed + number):
-                yield session.run()
+                result = session.run()
+            yield result  # outside, so that whoever takes it finds PyTorch as it was
 
     def log_odds(self, weights: Sequence[np.ndarray], x: np.ndarray, spec: ModelSpec) -> np.ndarray:
         """Return the log-odds of default, ``(n,) float64``."""
-        model = _load(weights, x.shape[1], spec).eval()
-        with torch.inference_mode():
-            return model(torch.from_numpy(x)).numpy().astype(np.float64)
+        # One thread: others gain little on matrices of this width, and could change last bits.
+        with _threads(1), torch.inference_mode():
+            parameters = [torch.from_numpy(array) for array in weights]
+            # In parts, so that the hidden layers of a large book do not fill the memory.
+            parts = [forward(parameters, part) for part in torch.split(torch.from_numpy(x), _ROWS)]
+            return torch.cat(parts).numpy().astype(np.float64)
 
 
 class LoanRiskTrainer:
@@ -101,63 +132,89 @@ class LoanRiskTrainer:
         """Yield one result per job, in the order of the jobs."""
         for job in jobs:
             with _deterministic(self._threads, job.seed):
-                yield _Session(job).run()
+                result = _Session(job).run()
+            yield result  # outside, so that whoever takes it finds PyTorch as it was
 
 
 class _Session:
-    """A model, its optimiser and a bank's loans."""
+    """Weights in training, the state of AdamW, and a bank's loans.
+
+    AdamW is called as a function: for models of this size the bookkeeping of an optimiser object
+    takes a fifth of a step.
+    """
 
     def __init__(self, job: TrainJob) -> None:
         self._job = job
-        self._model = _load(job.weights, job.x.shape[1], job.model)
-        self._optimiser = torch.optim.AdamW(
-            self._model.parameters(),
-            lr=job.model.learning_rate,
-            weight_decay=job.model.weight_decay,
-            fused=True,
+        # Copies: training changes them in place, never the arrays it was given.
+        self._parameters = [torch.tensor(array, requires_grad=True) for array in job.weights]
+        self._mean, self._square = (
+            [torch.zeros_like(parameter) for parameter in self._parameters] for _ in range(2)
         )
+        self._steps = [torch.tensor(0.0) for _ in self._parameters]
         self._x = torch.from_numpy(job.x)
         self._y = torch.from_numpy(job.y.astype(np.float32))
-        self._loss = nn.BCEWithLogitsLoss(
-            pos_weight=None if job.bad_weight == 1.0 else torch.tensor(job.bad_weight)
-        )
+        self._bad_weight = None if job.bad_weight == 1.0 else torch.tensor(job.bad_weight)
 
     def run(self) -> TrainResult:
-        model, optimiser, loss = self._model.train(), self._optimiser, self._loss
-        size = self._job.model.batch_size
+        """Pass over the loans ``epochs`` times; without loans the weights stay as they are."""
+        size, dropout = self._job.model.batch_size, self._job.model.dropout
         steps = 0
-        for _ in range(self._job.epochs):
+        for _ in range(self._job.epochs if len(self._y) else 0):
             order = torch.randperm(len(self._y))
             # One gather per epoch instead of one per batch: the batches are then views.
-            x, y = self._x[order], self._y[order]
-            for x_batch, y_batch in zip(x.split(size), y.split(size), strict=True):
-                optimiser.zero_grad()
-                loss(model(x_batch), y_batch).backward()
-                optimiser.step()
+            x_shuffled, y_shuffled = self._x[order], self._y[order]
+            for start in range(0, len(order), size):
+                x, y = x_shuffled[start : start + size], y_shuffled[start : start + size]
+                log_odds = forward(self._parameters, x, dropout)
+                loss = binary_cross_entropy_with_logits(log_odds, y, pos_weight=self._bad_weight)
+                self._step(torch.autograd.grad(loss, self._parameters))
                 steps += 1
-        return TrainResult(
-            [value.detach().numpy().copy() for value in model.state_dict().values()], steps
+        return TrainResult([p.detach().numpy().copy() for p in self._parameters], steps)
+
+    @torch.no_grad()
+    def _step(self, gradients: Sequence[torch.Tensor]) -> None:
+        adamw(
+            self._parameters,
+            list(gradients),
+            self._mean,
+            self._square,
+            [],
+            self._steps,
+            fused=True,
+            amsgrad=False,
+            beta1=0.9,
+            beta2=0.999,
+            lr=self._job.model.learning_rate,
+            weight_decay=self._job.model.weight_decay,
+            eps=1e-8,
+            maximize=False,
         )
-
-
-def _load(weights: Sequence[np.ndarray], n_columns: int, spec: ModelSpec) -> LoanRiskModel:
-    with torch.device("meta"):
-        model = LoanRiskModel(n_columns, spec.hidden, spec.dropout)
-    names = model.state_dict().keys()
-    # Copies: training writes into the model's own tensors, never into the arrays it was given.
-    state = {name: torch.tensor(value) for name, value in zip(names, weights, strict=True)}
-    model.load_state_dict(state, assign=True)
-    return model
 
 
 @contextmanager
 def _deterministic(threads: int, seed: int) -> Iterator[None]:
-    """Fix what PyTorch keeps globally, for this job alone: its generator and its threads."""
-    before = torch.get_num_threads()
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
-        torch.set_num_threads(threads)
+    """Fix what PyTorch keeps globally, for this job alone: its CPU generator and its threads.
+
+    ``torch.manual_seed`` would also visit every accelerator, which takes longer than a short job.
+    """
+    generator = torch.default_generator
+    before = generator.get_state()
+    generator.manual_seed(seed)
+    with _threads(threads):
         try:
             yield
         finally:
-            torch.set_num_threads(before)
+            generator.set_state(before)
+
+
+@contextmanager
+def _threads(number: int) -> Iterator[None]:
+    before = torch.get_num_threads()
+    if before == number:
+        yield
+        return
+    torch.set_num_threads(number)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
