@@ -314,7 +314,10 @@ def test_what_cannot_be_used_is_refused_in_one_sentence(override: str, wanted: s
             ],
             "their sum must be below 1",
         ),
-        (["runtime=simulation", "runtime.num_cpus=8"], "all runtime.max_cpus=2"),
+        (
+            ["runtime=simulation", "runtime.num_cpus=8", "runtime.max_cpus=2"],
+            "all runtime.max_cpus=2",
+        ),
     ],
 )
 def test_values_that_contradict_each_other(overrides: list[str], wanted: str) -> None:
@@ -379,7 +382,8 @@ def test_a_saved_run_that_is_not_there(tmp_path: Path) -> None:
 
 def test_a_saved_run_is_checked_again(tmp_path: Path) -> None:
     path = tmp_path / "config.yaml"
-    path.write_text(resolved_yaml(compose([])).replace("num_rounds: 20", "num_rounds: 0"))
+    saved = compose(["federation.num_rounds=7"])
+    path.write_text(resolved_yaml(saved).replace("num_rounds: 7", "num_rounds: 0"))
     with pytest.raises(ConfigurationError, match=r"federation\.num_rounds=0 cannot be used"):
         from_yaml(path)
 
