@@ -1,4 +1,4 @@
-"""Fed Credit: banks train, compare and use one credit-risk model without showing each other a loan."""
+"""Fed Credit: banks train and compare one credit-risk model without showing each other a loan."""
 
 from importlib.metadata import PackageNotFoundError, version
 

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 
 
 class FedCreditError(Exception):
-    """Base class of every error that is the user's to mend; its text is shown without a traceback."""
+    """Base class of errors that are the user's to mend; shown as one sentence, without traceback."""
 
     exit_code = 2
 

@@ -20,7 +20,7 @@ from fed_credit.evaluation.sums import ScoreSums
 from fed_credit.features.spec import feature_specs
 from fed_credit.files import replacing
 from fed_credit.runtime.run import node_names, run_federated
-from fed_credit.server_app import FederatedJob
+from fed_credit.server_app import CHECKPOINT, FederatedJob
 from fed_credit.training.alone import Loans, train_alone
 from fed_credit.training.checkpoint import load_checkpoint, save_checkpoint
 from fed_credit.training.predict import default_probability
@@ -28,7 +28,7 @@ from fed_credit.training.run_spec import RunSpec
 from fed_credit.training.seeds import keyed_seed
 from fed_credit.training.state import TrainingState
 
-CHECKPOINT, SCORES = "checkpoint.safetensors", "scores.npz"
+SCORES = "scores.npz"
 _KNOWS_NOTHING = 0.5  # PD from a bank that has no loan to learn from
 
 
