@@ -55,6 +55,12 @@ def release(
     if task is Task.ROUND:
         weights = [name for name, _ in config.weight_shapes]
         trained, rest = rest[: len(weights)], rest[len(weights) :]
+        # Asked here, since subtraction would broadcast a wrong shape into a wrong update.
+        shapes = [shape for _, shape in config.weight_shapes]
+        if not [a.shape for a in trained] == [a.shape for a in incoming] == shapes:
+            raise ReleaseError(
+                f"Task '{task}' takes and gives weights of shapes {shapes}; others are refused."
+            )
         weight = aggregation_weight(
             config.spec.weighting, len(bank.rows(Part.TRAIN)), bank.exposure(Part.TRAIN)
         )

@@ -1,0 +1,68 @@
+"""A bank's view of its own loans, and what it allows."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from clients.bank import Bank
+from fed_credit.data.book import Dataset, Part
+from fed_credit.data.schema import Kind
+from fed_credit.errors import ReleaseError
+from fed_credit.features.preprocessor import Preprocessor
+from fed_credit.training.run_spec import RunSpec
+from fed_credit.training.task import Task
+
+
+def test_parts_divide_the_book(banks: list[Bank]) -> None:
+    for bank in banks:
+        rows = np.concatenate([bank.rows(part) for part in Part])
+        assert sorted(rows.tolist()) == list(range(len(bank.book)))
+        for part in Part:
+            assert len(bank.frame(part)) == len(bank.labels(part)) == len(bank.rows(part))
+        assert sum(bank.exposure(part) for part in Part) == pytest.approx(bank.book.exposure.sum())
+
+
+def test_a_matrix_is_made_once_for_each_preprocessor(
+    banks: list[Bank], pooled_preprocessor: Preprocessor
+) -> None:
+    bank = banks[0]
+    first = bank.matrix(pooled_preprocessor, Part.TRAIN)
+    assert bank.matrix(pooled_preprocessor, Part.TRAIN) is first
+    np.testing.assert_array_equal(first, pooled_preprocessor.transform(bank.frame(Part.TRAIN)))
+    other = Preprocessor(pooled_preprocessor.steps[1:])
+    changed = bank.matrix(other, Part.TRAIN)
+    assert changed.shape[1] < first.shape[1]
+    np.testing.assert_array_equal(changed, other.transform(bank.frame(Part.TRAIN)))
+    assert bank.matrix(other, Part.TEST).shape == (len(bank.rows(Part.TEST)), changed.shape[1])
+
+
+def test_a_feature_that_the_book_does_not_offer_is_refused(
+    banks: list[Bank], make_run_spec: Callable[..., RunSpec]
+) -> None:
+    spec = make_run_spec()
+    secret = replace(spec.features[0], name="owner_income")
+    banks[0].check(Task.COUNTS, spec)
+    with pytest.raises(ReleaseError, match="North Bank's loan book does not offer 'owner_income'"):
+        banks[0].check(Task.COUNTS, replace(spec, features=(*spec.features, secret)))
+
+
+def test_what_is_no_feature_is_refused(
+    banks: list[Bank], make_run_spec: Callable[..., RunSpec]
+) -> None:
+    spec = make_run_spec()
+    odd = replace(spec.features[0], kind=Kind.IDENTIFIER)
+    with pytest.raises(ReleaseError, match="does not offer 'turnover'"):
+        banks[0].check(Task.COUNTS, replace(spec, features=(odd,)))
+
+
+def test_a_task_that_the_bank_does_not_allow_is_refused(
+    dataset: Dataset, parts: np.ndarray, make_run_spec: Callable[..., RunSpec]
+) -> None:
+    bank = Bank(dataset.book(1), parts[dataset.rows(1)], frozenset({Task.COUNTS}))
+    bank.check(Task.COUNTS, make_run_spec())
+    with pytest.raises(ReleaseError, match="South Bank does not answer the task 'round'"):
+        bank.check(Task.ROUND, make_run_spec())
