@@ -7,7 +7,7 @@ from collections.abc import Iterable
 
 
 class FedCreditError(Exception):
-    """Base class of errors that are the user's to mend; shown as one sentence, without traceback."""
+    """Base class of errors that are the user's to mend; shown as a sentence, without traceback."""
 
     exit_code = 2
 
