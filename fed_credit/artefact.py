@@ -83,12 +83,16 @@ class Artefact:
 
 def save_artefact(folder: Path, artefact: Artefact) -> None:
     """Write an artefact in one step: the folder is there whole, or not at all."""
-    from safetensors.numpy import save_file
+    from safetensors.numpy import save
 
     shapes = family(artefact.model.family).shapes(
         len(artefact.preprocessor.columns), artefact.model
     )
-    named = {name: array for (name, _), array in zip(shapes, artefact.weights, strict=True)}
+    # Safetensors writes an array's memory as it lies, so it has to lie in order.
+    named = {
+        name: np.ascontiguousarray(array)
+        for (name, _), array in zip(shapes, artefact.weights, strict=True)
+    }
     model = {
         "format": _FORMAT,
         "model": asdict(artefact.model),
@@ -97,7 +101,7 @@ def save_artefact(folder: Path, artefact: Artefact) -> None:
     }
     with replacing(folder) as temporary:
         temporary.mkdir()
-        save_file(named, temporary / _WEIGHTS)
+        (temporary / _WEIGHTS).write_bytes(save(named))
         (temporary / _PREPROCESSOR).write_text(artefact.preprocessor.json_text, encoding="utf-8")
         (temporary / _MODEL).write_text(_json(model), encoding="utf-8")
         manifest = {
@@ -120,6 +124,7 @@ def load_artefact(folder: Path) -> Artefact:
     ArtefactError
         If a file is missing, was changed, or has a format of another version.
     """
+    from safetensors import SafetensorError
     from safetensors.numpy import load
 
     try:
@@ -142,14 +147,13 @@ def load_artefact(folder: Path) -> Artefact:
         spec = ModelSpec(**{**model, "class_weighting": ClassWeighting(model["class_weighting"])})
         preprocessor = Preprocessor.from_json(parts[_PREPROCESSOR].decode())
         shapes = family(spec.family).shapes(len(preprocessor.columns), spec)
-        return Artefact(
-            spec,
-            [arrays[name] for name, _ in shapes],
-            preprocessor,
-            about.pop("log_odds_offset"),
-            about,
-        )
-    except (OSError, KeyError, TypeError, ValueError) as error:
+        weights = [arrays[name] for name, _ in shapes]
+        if [array.shape for array in weights] != [shape for _, shape in shapes]:
+            raise ValueError("the weights do not fit the preprocessor's columns")
+        if manifest["weights_sha256"] != weights_sha256(weights):
+            raise ValueError("the weights are not what the manifest says")
+        return Artefact(spec, weights, preprocessor, about.pop("log_odds_offset"), about)
+    except (SafetensorError, AttributeError, OSError, LookupError, TypeError, ValueError) as error:
         raise ArtefactError(
             f"Model {folder} cannot be read ({error}); restore the folder."
         ) from None

@@ -34,6 +34,6 @@ def load_book(path: Path) -> tuple[LoanBook, np.ndarray]:
         frame = pd.read_parquet(path)
         name = frame.attrs["institution"]
         y, exposure, parts = (frame.pop(column).to_numpy() for column in (_Y, _EXPOSURE, _PART))
-    except (OSError, KeyError, ValueError) as error:
+    except (OSError, KeyError, TypeError, ValueError) as error:
         raise DataError(f"{path} is not a stored loan book ({error}); store it again.") from None
     return LoanBook(name, frame, y, exposure), parts

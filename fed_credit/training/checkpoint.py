@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 
@@ -41,7 +41,7 @@ def save_checkpoint(path: Path, state: TrainingState, spec: RunSpec) -> None:
     spec : RunSpec
         The run it belongs to.
     """
-    from safetensors.numpy import save_file
+    from safetensors.numpy import save
 
     arrays = {f"weights/{k}": array for k, array in enumerate(state.weights)}
     arrays |= {f"best/{k}": array for k, array in enumerate(state.best_weights)}
@@ -58,8 +58,11 @@ def save_checkpoint(path: Path, state: TrainingState, spec: RunSpec) -> None:
         "state": json.dumps(about),
         "preprocessor": state.preprocessor.json_text,
     }
+    metadata["sha256"] = _digest(metadata, arrays)
+    body = save({k: np.ascontiguousarray(v) for k, v in arrays.items()}, metadata)
     with replacing(path) as temporary:
-        save_file({k: np.ascontiguousarray(v) for k, v in arrays.items()}, temporary, metadata)
+        # Not safetensors' own writing, whose error for a full disk is none of the system's.
+        temporary.write_bytes(body)
 
 
 def load_checkpoint(path: Path, spec: RunSpec) -> TrainingState | None:
@@ -88,13 +91,15 @@ def load_checkpoint(path: Path, spec: RunSpec) -> TrainingState | None:
         return None
     try:
         with safe_open(path, framework="numpy") as file:
-            metadata = file.metadata()
+            metadata = file.metadata() or {}
+            if metadata["format"] != _FORMAT or metadata["spec"] != spec.json_text:
+                raise ArtefactError(
+                    f"Checkpoint {path} belongs to another configuration or version; start afresh"
+                    " in another run folder."
+                )
             arrays = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-        if metadata["format"] != _FORMAT or metadata["spec"] != spec.json_text:
-            raise ArtefactError(
-                f"Checkpoint {path} belongs to another configuration or version; start afresh in"
-                " another run folder."
-            )
+        if metadata["sha256"] != _digest(metadata, arrays):
+            raise ValueError("its contents are not those that were written")
         about = json.loads(metadata["state"])
         return TrainingState(
             preprocessor=Preprocessor.from_json(metadata["preprocessor"]),
@@ -106,10 +111,17 @@ def load_checkpoint(path: Path, spec: RunSpec) -> TrainingState | None:
             best_round=about["best_round"],
             history=[RoundMetrics(**metrics) for metrics in about["history"]],
         )
-    except (SafetensorError, OSError, KeyError, ValueError) as error:
+    except (SafetensorError, OSError, KeyError, TypeError, ValueError) as error:
         raise ArtefactError(
             f"Checkpoint {path} cannot be read ({error}); delete it to train from the start."
         ) from None
+
+
+def _digest(metadata: Mapping[str, str], arrays: Mapping[str, np.ndarray]) -> str:
+    names = sorted(arrays)
+    texts = [metadata[key] for key in ("spec", "state", "preprocessor")]
+    parts = [*texts, *names, weights_sha256([arrays[name] for name in names])]
+    return hashlib.sha256(json.dumps(parts).encode()).hexdigest()
 
 
 def _in_order(arrays: dict[str, np.ndarray], prefix: str) -> Weights:

@@ -52,7 +52,7 @@ def default_probability(
     Returns
     -------
     numpy.ndarray
-        ``(n,) float64`` in ``(0, 1)``.
+        ``(n,) float64`` in ``[0, 1]``.
     """
     if not len(x):
         return np.empty(0)

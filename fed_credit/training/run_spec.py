@@ -15,6 +15,7 @@ from fed_credit.config.spec import (
     Weighting,
 )
 from fed_credit.data.schema import KnownAt
+from fed_credit.errors import ConfigurationError
 from fed_credit.features.spec import FeatureSpec
 
 
@@ -76,19 +77,31 @@ class RunSpec:
 
     @classmethod
     def from_json(cls, text: str) -> RunSpec:
-        """Read :attr:`json_text`."""
-        raw = json.loads(text)
-        model = raw["model"]
-        return cls(
-            seed=raw["seed"],
-            decision_point=KnownAt(raw["decision_point"]),
-            features=tuple(FeatureSpec.from_dict(item) for item in raw["features"]),
-            preprocessing=PreprocessingSpec(**raw["preprocessing"]),
-            model=ModelSpec(
-                **{**model, "class_weighting": ClassWeighting(model["class_weighting"])}
-            ),
-            weighting=Weighting(raw["weighting"]),
-            local_epochs=raw["local_epochs"],
-            histogram_bins=raw["histogram_bins"],
-            torch_threads=raw["torch_threads"],
-        )
+        """Read :attr:`json_text`.
+
+        Raises
+        ------
+        ConfigurationError
+            If the text is not a run's specification, or that of another version.
+        """
+        try:
+            raw = json.loads(text)
+            model = raw["model"]
+            return cls(
+                seed=raw["seed"],
+                decision_point=KnownAt(raw["decision_point"]),
+                features=tuple(FeatureSpec.from_dict(item) for item in raw["features"]),
+                preprocessing=PreprocessingSpec(**raw["preprocessing"]),
+                model=ModelSpec(
+                    **{**model, "class_weighting": ClassWeighting(model["class_weighting"])}
+                ),
+                weighting=Weighting(raw["weighting"]),
+                local_epochs=raw["local_epochs"],
+                histogram_bins=raw["histogram_bins"],
+                torch_threads=raw["torch_threads"],
+            )
+        except (KeyError, TypeError, ValueError) as error:
+            raise ConfigurationError(
+                f"The run's specification cannot be read ({error}); operator and bank need the"
+                " same version of fed-credit."
+            ) from None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field
 
 from fed_credit.features.preprocessor import Preprocessor
@@ -17,7 +18,7 @@ class RoundMetrics:
     number : int
         The round.
     loss : float
-        Mean log loss.
+        Mean log loss; NaN where no bank has validation loans.
     auc : float
         Pooled AUC from score histograms.
     loans, banks : int
@@ -61,12 +62,17 @@ class TrainingState:
     history: list[RoundMetrics] = field(default_factory=list)
 
     def note(self, measured: RoundMetrics) -> None:
-        """Note what was measured of the current model, and keep it if it is the best so far."""
-        if measured.loss < self.best_loss:
+        """Note what was measured of the current model, and keep it if it is the best so far.
+
+        Without validation loans the latest model is kept.
+        """
+        unknown = math.isnan(measured.loss) and math.isinf(self.best_loss)
+        if unknown or measured.loss < self.best_loss:
             self.best_weights, self.best_round = self.weights, measured.number
         self.history.append(measured)
 
     @property
     def best_loss(self) -> float:
-        """Lowest validation loss so far."""
-        return min((metrics.loss for metrics in self.history), default=float("inf"))
+        """Lowest validation loss so far; infinity before the first."""
+        losses = (metrics.loss for metrics in self.history if not math.isnan(metrics.loss))
+        return min(losses, default=math.inf)

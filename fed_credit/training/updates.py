@@ -35,13 +35,13 @@ def aggregation_weight(weighting: Weighting, n_loans: int, exposure: float) -> f
     Returns
     -------
     float
-        Loans, millions of the currency, or 1.
+        Loans, millions of the currency, or 1; 0 for a bank without training loans.
     """
     if weighting is Weighting.LOANS:
         return float(n_loans)
     if weighting is Weighting.EXPOSURE:
         return exposure / EXPOSURE_UNIT
-    return 1.0
+    return float(n_loans > 0)
 
 
 def update_entries(shapes: Sequence[tuple[str, tuple[int, ...]]]) -> tuple[Entry, ...]:
@@ -105,8 +105,9 @@ def apply_mean_update(
     total = float(sums["weight"])
     if not total > 0:
         raise ReleaseError(
-            "The weights of all banks that answered add up to zero, so there is no mean update;"
-            " set strategy.weighting=loans."
+            "The banks that answered have no training loans, or no exposure where"
+            " strategy.weighting=exposure, so there is no mean update; set"
+            " strategy.weighting=loans, or choose banks with training loans."
         )
     return [
         (before + sums[f"update/{name}"] / total).astype(np.float32)

@@ -36,10 +36,10 @@ def test_the_old_file_stays_when_writing_stops_halfway(tmp_path, error):
 def test_a_full_disk_is_one_sentence_and_leaves_the_old_file(tmp_path):
     target = tmp_path / "file.txt"
     write_text(target, "old")
-    with pytest.raises(FedCreditError, match=r"file.txt cannot be written \(No space"):
-        with replacing(target) as temporary:
-            temporary.write_text("ha")
-            raise OSError(28, "No space left on device")
+    refusal = pytest.raises(FedCreditError, match=r"file.txt cannot be written \(No space")
+    with refusal, replacing(target) as temporary:
+        temporary.write_text("ha")
+        raise OSError(28, "No space left on device")
     assert target.read_text() == "old" and names(tmp_path) == ["file.txt"]
 
 

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from itertools import pairwise
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -52,7 +54,7 @@ def test_bins_mirror_at_zero(value):
 
 def test_bins_tile_the_line_without_gap_or_overlap():
     edges = [bin_edges(index) for index in range(NUM_BINS)]
-    for position, ((_, high), (low, _)) in enumerate(zip(edges[:-1], edges[1:], strict=True)):
+    for position, ((_, high), (low, _)) in enumerate(pairwise(edges)):
         if position + 1 == ZERO_BIN or position == ZERO_BIN:
             assert abs(high - low) == 2.0**-31  # between zero and the smallest magnitude
         else:
