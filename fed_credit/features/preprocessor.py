@@ -24,7 +24,6 @@ from fed_credit.features.bins import REFINED_BINS, bin_edges, refined_value
 from fed_credit.features.spec import FeatureSpec
 from fed_credit.features.statistics import (
     NumericRange,
-    category_codes,
     count,
     counts_spec,
     moments,
@@ -32,116 +31,12 @@ from fed_credit.features.statistics import (
     numeric_ranges,
     scale_to_range,
 )
+from fed_credit.features.steps import BooleanStep, CategoricalStep, NumericStep, Step
 
 _FORMAT = 1
 # Of values scaled to [0, 1]. Fixed point can make up 3 * 2**-25 where there is none, and a scale
 # made of that would blow up the first loan that differs; below this a feature is constant.
 _SMALLEST_VARIANCE = 2.0**-22
-
-
-@dataclass(frozen=True)
-class NumericStep:
-    """How a numeric feature becomes one or two columns.
-
-    Parameters
-    ----------
-    feature : FeatureSpec
-        The feature.
-    low, high : float
-        Clip limits; both the median where only missingness varies, and the column is then zero.
-    median : float
-        Replaces missing values; within ``median_width`` of the exact median.
-    median_width : float
-        Width of the refined bin that holds the median.
-    mean, scale : float
-        Of the clipped, imputed training values.
-    indicator : bool
-        Whether a second column says that the value was missing.
-    """
-
-    feature: FeatureSpec
-    low: float
-    high: float
-    median: float
-    median_width: float
-    mean: float
-    scale: float
-    indicator: bool
-
-    @property
-    def columns(self) -> list[str]:
-        """Names of the columns made."""
-        return [self.feature.name] + [f"{self.feature.name} is missing"] * self.indicator
-
-    def write(self, column: pd.Series, out: np.ndarray) -> None:
-        """Fill ``out``, ``(n, len(columns)) float32``."""
-        values = column.to_numpy(dtype=np.float64)
-        missing = np.isnan(values)
-        values = np.where(missing, self.median, values)
-        out[:, 0] = (np.clip(values, self.low, self.high) - self.mean) / self.scale
-        if self.indicator:
-            out[:, 1] = missing
-
-
-@dataclass(frozen=True)
-class BooleanStep:
-    """How a boolean feature becomes one or two columns.
-
-    Parameters
-    ----------
-    feature : FeatureSpec
-        The feature.
-    share_true : float
-        Replaces missing values.
-    indicator : bool
-        Whether a second column says that the value was missing.
-    """
-
-    feature: FeatureSpec
-    share_true: float
-    indicator: bool
-
-    @property
-    def columns(self) -> list[str]:
-        """Names of the columns made."""
-        return [self.feature.name] + [f"{self.feature.name} is missing"] * self.indicator
-
-    def write(self, column: pd.Series, out: np.ndarray) -> None:
-        """Fill ``out``, ``(n, len(columns)) float32``."""
-        values = column.to_numpy(dtype=np.float64)
-        missing = np.isnan(values)
-        out[:, 0] = np.where(missing, self.share_true, values)
-        if self.indicator:
-            out[:, 1] = missing
-
-
-@dataclass(frozen=True)
-class CategoricalStep:
-    """How a categorical feature becomes one column per kept category.
-
-    Parameters
-    ----------
-    feature : FeatureSpec
-        The feature.
-    groups : tuple of int
-        Column of each code of :func:`~fed_credit.features.statistics.category_codes` (listed
-        values or buckets, then not listed, then missing); -1 for none, which leaves zeros.
-    columns : tuple of str
-        Names of the columns made.
-    """
-
-    feature: FeatureSpec
-    groups: tuple[int, ...]
-    columns: tuple[str, ...]
-
-    def write(self, column: pd.Series, out: np.ndarray) -> None:
-        """Fill ``out``, ``(n, len(columns)) float32``."""
-        group = np.asarray(self.groups, dtype=np.int64)[category_codes(self.feature, column)]
-        rows = np.flatnonzero(group >= 0)
-        out[rows, group[rows]] = 1.0
-
-
-Step = NumericStep | BooleanStep | CategoricalStep
 
 
 @dataclass(frozen=True)

@@ -18,14 +18,7 @@ from fed_credit.config.spec import PreprocessingSpec
 from fed_credit.data.schema import Kind, KnownAt
 from fed_credit.errors import ArtefactError, DataError
 from fed_credit.features.bins import SUB_BINS
-from fed_credit.features.preprocessor import (
-    BooleanStep,
-    CategoricalStep,
-    NumericStep,
-    Preprocessor,
-    fit_from_sums,
-    fit_pooled,
-)
+from fed_credit.features.preprocessor import Preprocessor, fit_from_sums, fit_pooled
 from fed_credit.features.spec import FeatureSpec
 from fed_credit.features.statistics import (
     count,
@@ -34,6 +27,7 @@ from fed_credit.features.statistics import (
     moments_spec,
     numeric_ranges,
 )
+from fed_credit.features.steps import BooleanStep, CategoricalStep, NumericStep
 
 AS_IT_IS = PreprocessingSpec(clip_quantile=0.0, rare_share=0.0, missing_indicators=True)
 
