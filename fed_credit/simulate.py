@@ -14,7 +14,8 @@ from rich.console import Console
 from fed_credit.artefact import Artefact, save_artefact
 from fed_credit.config.load import from_yaml, resolved_yaml
 from fed_credit.config.location import schema_dir
-from fed_credit.config.spec import SimulationSpec
+from fed_credit.config.spec import SimulationSpec, Weighting
+from fed_credit.data.book import Dataset
 from fed_credit.data.load import load_dataset
 from fed_credit.data.records import RejectedRowsError
 from fed_credit.data.split import split_warnings
@@ -91,6 +92,7 @@ def simulate(spec: SimulationSpec) -> SimulationResult:
             write_text(folder / REJECTED, error.rejected.to_csv(index=False))
             raise DataError(f"{error} They are listed in {folder / REJECTED}.") from None
         write_text(folder / REJECTED, dataset.rejected.to_csv(index=False))
+        _check_weighting(spec, dataset)
         if spec.resume is None:
             write_text(folder / FINGERPRINT, dataset.report.fingerprint + "\n")
             # From here on there is something to resume; before, a mended command starts anew.
@@ -150,6 +152,15 @@ def _check_folder(spec: SimulationSpec, folder: Path) -> None:
         raise ConfigurationError(
             f"{folder} holds a run of another configuration; go on with that one by"
             f" resume={folder} alone, or choose another folder with run_dir=FOLDER."
+        )
+
+
+def _check_weighting(spec: SimulationSpec, dataset: Dataset) -> None:
+    """Exposure counts in millions: ones in its place would vanish in the fixed point."""
+    if spec.strategy.weighting is Weighting.EXPOSURE and dataset.schema.roles.exposure is None:
+        raise ConfigurationError(
+            f"strategy.weighting=exposure needs a field in the role 'exposure', which schema"
+            f" '{dataset.schema.name}' does not have; choose loans or equal."
         )
 
 

@@ -19,7 +19,7 @@ def save_book(path: Path, book: LoanBook, parts: np.ndarray) -> None:
     frame = book.features.assign(**{_Y: book.y, _EXPOSURE: book.exposure, _PART: parts})
     frame.attrs = {"institution": book.institution}
     with replacing(path) as temporary:
-        frame.to_parquet(temporary, index=False)
+        frame.to_parquet(temporary, index=False, write_page_checksum=True)
 
 
 def load_book(path: Path) -> tuple[LoanBook, np.ndarray]:
@@ -31,7 +31,7 @@ def load_book(path: Path) -> tuple[LoanBook, np.ndarray]:
         If the file is missing or is not a stored loan book.
     """
     try:
-        frame = pd.read_parquet(path)
+        frame = pd.read_parquet(path, page_checksum_verification=True)
         name = frame.attrs["institution"]
         y, exposure, parts = (frame.pop(column).to_numpy() for column in (_Y, _EXPOSURE, _PART))
     except (OSError, KeyError, TypeError, ValueError) as error:
