@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.util
 import os
 import shutil
+import threading
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -12,6 +13,7 @@ from pathlib import Path
 
 import numpy as np
 from flwr.app import Context
+from flwr.serverapp import Grid, ServerApp
 
 from clients.adapter import make_client_app
 from clients.bank import Bank
@@ -20,7 +22,8 @@ from fed_credit.config.spec import RuntimeSpec
 from fed_credit.data.book import Dataset
 from fed_credit.data.store import save_book
 from fed_credit.errors import ConfigurationError
-from fed_credit.server_app import FederatedJob, FederatedOutcome, make_server_app
+from fed_credit.runtime.streaming import StreamingGrid
+from fed_credit.server_app import FederatedJob, FederatedOutcome, run_job
 
 
 class StoredBanks:
@@ -76,10 +79,22 @@ def run_on_engine(
     from flwr.simulation import run_simulation
 
     outcomes: list[FederatedOutcome] = []
-    with _stored(dataset, parts, folder), _own_environment(), warnings.catch_warnings():
+    stop = threading.Event()
+    app = ServerApp()
+
+    @app.main()
+    def main(grid: Grid, context: Context) -> None:
+        outcomes.append(run_job(StreamingGrid(grid, stop), job))
+
+    with (
+        _stopping(stop),
+        _stored(dataset, parts, folder),
+        _own_environment(),
+        warnings.catch_warnings(),
+    ):
         warnings.simplefilter("ignore")
         run_simulation(
-            server_app=make_server_app(job, outcomes.append),
+            server_app=app,
             client_app=make_client_app(StoredBanks(folder.resolve())),
             num_supernodes=len(dataset.names),
             backend_config={
@@ -92,6 +107,15 @@ def run_on_engine(
             },
         )
     return outcomes[0]
+
+
+@contextmanager
+def _stopping(stop: threading.Event) -> Iterator[None]:
+    """Let the engine's thread that runs the job end with this one, whatever ends it."""
+    try:
+        yield
+    finally:
+        stop.set()
 
 
 @contextmanager
