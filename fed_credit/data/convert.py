@@ -9,6 +9,7 @@ from __future__ import annotations
 import datetime as dt
 import math
 import numbers
+import re
 from dataclasses import dataclass
 from typing import Any
 
@@ -21,6 +22,7 @@ from pandas.api import types as kinds
 from fed_credit.data.schema import Field, Kind, Outside
 
 _NUMBER = r"[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?$"
+_UNBROKEN = re.compile(r"(?:%[Yymd])+$")
 EARLIEST, LATEST = np.datetime64("1900-01-01"), np.datetime64("2199-12-31")
 
 
@@ -148,7 +150,9 @@ def _numeric(raw: pd.Series, field: Field) -> Converted:
     else:
         text = _without_codes(as_text(raw), field)
         given = text.notna().to_numpy(dtype=bool)
-        values = _parse_numbers(text)
+        for mark in field.strip:
+            text = text.str.replace(mark, "", regex=False)
+        values = _parse_numbers(text.str.strip() if field.strip else text)
     broken = given & ~np.isfinite(values)
     values[broken] = np.nan
     codes = _parse_numbers(pd.Series(field.missing_codes, dtype="str"))
@@ -203,14 +207,31 @@ def _date(raw: pd.Series, field: Field) -> Converted:
     else:
         text = _without_codes(as_text(raw), field)
         given = text.notna().to_numpy(dtype=bool)
-        # The time of day, if any, is cut off; "2020-1" or "20200101" is not taken for a date.
-        iso = text.where(
-            text.str.match(r"\d{4}-\d{2}-\d{2}(?:[T ].*)?$").fillna(False).astype(bool)
-        )
-        parsed = pd.to_datetime(iso.str.slice(0, 10), format="%Y-%m-%d", errors="coerce")
-        days = parsed.to_numpy().astype("datetime64[D]")
+        days = _parse_dates(text, field.date_formats)
     with np.errstate(invalid="ignore"):
         broken = given & ~((days >= EARLIEST) & (days <= LATEST))
     days = np.where(broken, np.datetime64("NaT"), days)
     values = pd.Series(days.astype("datetime64[s]"), index=raw.index, name=raw.name)
-    return Converted(values, broken, f"is not a date YYYY-MM-DD from {EARLIEST} to {LATEST}")
+    spelled = " or ".join(["YYYY-MM-DD", *field.date_formats])
+    return Converted(values, broken, f"is not a date {spelled} from {EARLIEST} to {LATEST}")
+
+
+def _parse_dates(text: pd.Series, formats: tuple[str, ...]) -> np.ndarray:
+    """Parse text to datetime64[D], NaT where it is no date; every distinct text once."""
+    codes, spelled = pd.factorize(text)
+    unique = pd.Series(spelled, dtype="str")
+    # The time of day, if any, is cut off; "2020-1" or "20200101" is not taken for a date unasked.
+    iso = unique.where(
+        unique.str.match(r"\d{4}-\d{2}-\d{2}(?:[T ].*)?$").fillna(False).astype(bool)
+    )
+    parsed = pd.to_datetime(iso.str.slice(0, 10), format="%Y-%m-%d", errors="coerce")
+    # Whole numbers read ``20240131.0`` where the exporting tool had gaps in the column.
+    other = unique.str.replace(r"[T ]+\d{1,2}:\d{2}.*$|(?<=^\d{8})\.0$", "", regex=True)
+    for each in formats:
+        # Without separators ``2024113`` could be two days, and the parser takes one of them.
+        length = len(dt.date(2000, 1, 1).strftime(each)) if _UNBROKEN.match(each) else None
+        whole = other if length is None else other.where(other.str.len() == length)
+        parsed = parsed.fillna(pd.to_datetime(whole, format=each, errors="coerce"))
+    days = np.append(parsed.to_numpy().astype("datetime64[D]"), np.datetime64("NaT", "D"))
+    found: np.ndarray = days[codes]
+    return found

@@ -11,6 +11,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields
+from datetime import datetime
 from enum import StrEnum
 from pathlib import Path
 from typing import Any
@@ -91,6 +92,13 @@ class Field:
         Whether a missing value is allowed or rejects the row.
     missing_codes : tuple of str
         Spellings that mean "unknown" in the source (for instance ``0``).
+    strip : tuple of str
+        What is taken out of the text of a numeric field before it is read: thousands separators,
+        currency and percent signs. ``12.5%`` then reads 12.5, so the unit is ``%``.
+    date_formats : tuple of str
+        How a date field is spelled in the source besides ``YYYY-MM-DD``, in the directives of
+        :meth:`datetime.datetime.strptime` (``%Y%m%d``), tried in this order; the time of day is
+        cut off before.
     outside : Outside
         Whether a value outside the bounds or values rejects the row or becomes missing.
     sensitive : bool
@@ -119,6 +127,8 @@ class Field:
     bad: tuple[str, ...] = ()
     missing: Missing = Missing.ALLOW
     missing_codes: tuple[str, ...] = ()
+    strip: tuple[str, ...] = ()
+    date_formats: tuple[str, ...] = ()
     outside: Outside = Outside.REJECT
     sensitive: bool = False
     feature: bool = True
@@ -233,8 +243,11 @@ class Schema:
         SchemaError
             If a named field does not exist, cannot be a feature, or is known too late.
         """
-        for key, names in (("allow_late_fields", allow_late), ("exclude_fields", exclude),
-                           ("features", only)):
+        for key, names in (
+            ("allow_late_fields", allow_late),
+            ("exclude_fields", exclude),
+            ("features", only),
+        ):
             for name in names:
                 if name not in self.fields:
                     raise SchemaError(
@@ -285,7 +298,9 @@ def load_schema(path: Path) -> Schema:
     try:
         raw = yaml.safe_load(path.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError) as error:
-        raise SchemaError(f"Schema file {path} cannot be read ({error}); check data.schema.") from None
+        raise SchemaError(
+            f"Schema file {path} cannot be read ({error}); check data.schema."
+        ) from None
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
         line = f" at line {mark.line + 1}" if mark is not None else ""
@@ -307,14 +322,26 @@ def load_schema(path: Path) -> Schema:
     )
 
 
-_TUPLES = ("values", "true_values", "false_values", "good", "bad", "missing_codes", "derived_from")
+_TUPLES = (
+    "values",
+    "true_values",
+    "false_values",
+    "good",
+    "bad",
+    "missing_codes",
+    "strip",
+    "date_formats",
+    "derived_from",
+)
 _ENUMS = {"kind": Kind, "known_at": KnownAt, "missing": Missing, "outside": Outside}
 
 
 def _field(path: Path, name: str, body: Any) -> Field:
     if not isinstance(body, dict) or "kind" not in body:
         raise SchemaError(f"Schema file {path}: field '{name}' needs at least a 'kind'.")
-    _known_keys(path, f"field '{name}'", body, tuple(f.name for f in fields(Field) if f.name != "name"))
+    _known_keys(
+        path, f"field '{name}'", body, tuple(f.name for f in fields(Field) if f.name != "name")
+    )
     values: dict[str, Any] = {}
     for key, value in body.items():
         where = f"Schema file {path}: field '{name}', key '{key}'"
@@ -331,8 +358,11 @@ def _field(path: Path, name: str, body: Any) -> Field:
                 raise SchemaError(f"{where}: expected a list, got '{value}'.")
             values[key] = tuple(str(item) for item in value)
         elif key in ("min", "max"):
-            if value is not None and (isinstance(value, bool) or not isinstance(value, int | float)
-                                      or not math.isfinite(value)):
+            if value is not None and (
+                isinstance(value, bool)
+                or not isinstance(value, int | float)
+                or not math.isfinite(value)
+            ):
                 raise SchemaError(f"{where}: expected a finite number, got '{value}'.")
             values[key] = None if value is None else float(value)
         elif key in ("sensitive", "feature"):
@@ -341,7 +371,9 @@ def _field(path: Path, name: str, body: Any) -> Field:
             values[key] = value
         elif key == "hash_buckets":
             if not isinstance(value, int) or not 2 <= value <= 4096:
-                raise SchemaError(f"{where}: expected a whole number from 2 to 4096, got '{value}'.")
+                raise SchemaError(
+                    f"{where}: expected a whole number from 2 to 4096, got '{value}'."
+                )
             values[key] = value
         elif key == "label":
             if not isinstance(value, dict):
@@ -351,12 +383,43 @@ def _field(path: Path, name: str, body: Any) -> Field:
             values[key] = str(value)
     made = Field(name=name, **values)
     if made.min is not None and made.max is not None and made.min > made.max:
-        raise SchemaError(f"Schema file {path}: field '{name}' has min {made.min} above max {made.max}.")
+        raise SchemaError(
+            f"Schema file {path}: field '{name}' has min {made.min} above max {made.max}."
+        )
     if made.kind is Kind.BOOLEAN and not (made.true_values and made.false_values):
         raise SchemaError(
             f"Schema file {path}: boolean field '{name}' needs true_values and false_values."
         )
+    _check_spelling(path, made)
     return made
+
+
+def _check_spelling(path: Path, field: Field) -> None:
+    """Refuse keys of a spelling that the field's kind does not have, or that read nothing."""
+    where = f"Schema file {path}: field '{field.name}', key"
+    if field.strip and field.kind is not Kind.NUMERIC:
+        raise SchemaError(f"{where} 'strip': only numeric fields have one; drop it.")
+    if field.date_formats and field.kind is not Kind.DATE:
+        raise SchemaError(f"{where} 'date_formats': only date fields have them; drop it.")
+    for text in field.strip:
+        if not text or any(letter.isdigit() or letter in "+-." for letter in text):
+            raise SchemaError(
+                f"{where} 'strip': '{text}' must be text without digits, signs and points."
+            )
+    for text in field.date_formats:
+        if not (("%Y" in text or "%y" in text) and ("%m" in text or "%b" in text)):
+            raise SchemaError(
+                f"{where} 'date_formats': '{text}' must name year and month at least, as in"
+                " '%Y%m%d'."
+            )
+        try:
+            # A year before 1969 would not come back from two digits.
+            datetime.strptime(datetime(2003, 2, 1).strftime(text), text)
+        except ValueError:
+            raise SchemaError(
+                f"{where} 'date_formats': '{text}' is no format of dates; write it as in"
+                " '%Y%m%d' or '%Y/%m/%d'."
+            ) from None
 
 
 def _known_keys(path: Path, where: str, body: Mapping[Any, Any], known: Sequence[str]) -> None:
