@@ -31,7 +31,8 @@ class RunProgress(AbstractContextManager["RunProgress"]):
             MofNCompleteColumn(),
             TextColumn("{task.fields[newest]}"),
             TimeRemainingColumn(),
-            console=Console(stderr=True),
+            # Asked for where there is no terminal, it still has to be drawn.
+            console=Console(stderr=True, force_terminal=shown or None),
             disable=not show,
             transient=True,
         )

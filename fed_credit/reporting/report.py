@@ -55,7 +55,7 @@ def render_report(results: dict[str, Any]) -> str:
                     f"{bank['n_test']:,.0f}",
                     "-" if bank["bad_rate"] is None else f"{bank['bad_rate']:.1%}",
                     *(number(bank["auc"][name]["value"]) for name in contenders),
-                    *[_delta(bank)] * compared,
+                    *_delta(bank),
                 ]
                 for bank in results["institutions"]
             ],
@@ -136,12 +136,12 @@ def _table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     )
 
 
-def _delta(bank: dict[str, Any]) -> str:
-    return (
-        difference(bank["delta"]["federated_minus_local"])
-        if bank["assessable"]
-        else "not assessable"
-    )
+def _delta(bank: dict[str, Any]) -> list[str]:
+    """Fill the last column, which is there only where banks were trained alone."""
+    interval = bank["delta"].get("federated_minus_local")
+    if interval is None:
+        return []
+    return [difference(interval) if bank["assessable"] else "not assessable"]
 
 
 def _share(value: float | None) -> str:
