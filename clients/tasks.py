@@ -107,6 +107,7 @@ class TrainingClient(BankClient):
             epochs=spec.local_epochs,
             seed=keyed_seed(spec.seed, "batches", self.bank.name, task.number),
             model=spec.model,
+            proximal_mu=spec.proximal_mu,
         )
 
     def finish(self, job: TrainJob, result: TrainResult, task: TaskConfig) -> Answer:

@@ -13,7 +13,6 @@ from typing import cast
 import numpy as np
 from flwr.app import ArrayRecord, ConfigRecord, MetricRecord
 from flwr.serverapp import Grid
-from flwr.serverapp.strategy import Strategy
 
 from fed_credit.data.book import Part
 from fed_credit.evaluation.sums import ScoreSums
@@ -27,7 +26,7 @@ from fed_credit.training.seeds import keyed_seed
 from fed_credit.training.state import RoundMetrics, TrainingState
 from fed_credit.training.task import Task, TaskConfig, read_scores
 from strategies.exchange import Roster, exchange
-from strategies.weighted_fedavg import incoming_metrics
+from strategies.summed import SummedFedAvg, incoming_metrics
 
 
 @dataclass(frozen=True)
@@ -104,7 +103,7 @@ class Consortium:
     def train(
         self,
         state: TrainingState,
-        strategy: Strategy,
+        strategy: SummedFedAvg,
         after_round: Callable[[TrainingState], None] = lambda state: None,
     ) -> TrainingState:
         """Train from where the state stands; the state is changed in place.
@@ -116,8 +115,9 @@ class Consortium:
         ----------
         state : TrainingState
             From :meth:`prepare`, or a checkpoint.
-        strategy : Strategy
-            Flower strategy with its hooks ``configure_train`` and ``aggregate_train``.
+        strategy : SummedFedAvg
+            Its hooks are called as Flower's own loop calls them; what it remembers is part of the
+            state.
         after_round : callable
             Called before the first round, after each round and once at the end, for progress,
             times and checkpoints.
@@ -131,6 +131,7 @@ class Consortium:
         QuorumError
             If too few banks answered.
         """
+        strategy.restore(state.server, ArrayRecord(state.weights))
         after_round(state)
         for number in range(state.round + 1, self._terms.num_rounds + 1):
             arrays = ArrayRecord(state.weights)
@@ -142,7 +143,7 @@ class Consortium:
             if metrics is not None and number > 1:
                 state.note(_measured(state.round, metrics))
             state.weights = state.weights if new is None else new.to_numpy_ndarrays()
-            state.round = number
+            state.round, state.server = number, strategy.server_state()
             after_round(state)
         if len(state.history) < state.round:
             scores = self.evaluate(state, state.weights, Part.VALIDATION)

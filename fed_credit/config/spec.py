@@ -168,6 +168,90 @@ class SplitSpec:
 
 
 @dataclass
+class CsvSpec:
+    """How a CSV file is spelled.
+
+    Parameters
+    ----------
+    delimiter : str
+        One character, or ``comma``, ``semicolon``, ``tab``, ``pipe``; ``auto`` finds it from the
+        first lines.
+    encoding : str
+        ``utf-8``, ``gb18030``, ``utf-16``, ...; ``auto`` tells UTF-8, UTF-16 with a mark, and
+        GB18030 (with its subsets GBK and GB2312) apart.
+    decimal : str
+        ``.`` or ``,``: what stands before the decimals of a number.
+    """
+
+    delimiter: str
+    encoding: str
+    decimal: str
+
+
+@dataclass
+class MappingSpec:
+    """From a source's own names and spellings to the schema's; fields go by the schema's names.
+
+    Parameters
+    ----------
+    columns : dict of str to str
+        Field by the source's own column name; columns that are not named keep theirs.
+    values : dict of str to dict of str to str
+        By field, the schema's value by the source's own.
+    units : dict of str to float
+        By numeric field, what its numbers are multiplied by (10000 from 万元 to yuan).
+    dates : dict of str to str
+        By date field, how the source spells dates, as in ``%Y%m%d``.
+    """
+
+    columns: dict[str, str]
+    values: dict[str, dict[str, str]]
+    units: dict[str, float]
+    dates: dict[str, str]
+
+
+@dataclass
+class SourceSpec:
+    """Where one table lies: a file, or a query to a database.
+
+    Parameters
+    ----------
+    path : str or None
+        File: CSV or Parquet.
+    url : str or None
+        SQLAlchemy URL of a database, without a password.
+    query : str or None
+        What to ask that database.
+    csv : CsvSpec
+        How the file is spelled, if it is CSV.
+    """
+
+    path: str | None
+    url: str | None
+    query: str | None
+    csv: CsvSpec
+
+
+@dataclass
+class InstitutionSpec:
+    """One bank's own source.
+
+    Parameters
+    ----------
+    name : str
+        The bank; takes the place of the institution column.
+    source : SourceSpec
+        Where its loans lie; what it does not say under ``csv`` is as in ``data.csv``.
+    mapping : MappingSpec
+        Its own names; what it does not say is as in ``data.mapping``.
+    """
+
+    name: str
+    source: SourceSpec
+    mapping: MappingSpec
+
+
+@dataclass
 class DataSpec:
     """Where loan records come from and which of them count.
 
@@ -177,6 +261,14 @@ class DataSpec:
         Kind of source.
     path : str or None
         File to read; none for the built-in generator.
+    url, query : str or None
+        A database instead of a file.
+    csv : CsvSpec
+        How a CSV file is spelled.
+    mapping : MappingSpec
+        From the source's own names to the schema's.
+    institutions : list of InstitutionSpec
+        One source per bank, instead of one with an institution column.
     schema : str
         Name of a packaged schema, or path to a schema file.
     decision_point : KnownAt
@@ -199,6 +291,11 @@ class DataSpec:
 
     source: SourceKind
     path: str | None
+    url: str | None
+    query: str | None
+    csv: CsvSpec
+    mapping: MappingSpec
+    institutions: list[InstitutionSpec]
     schema: str
     decision_point: KnownAt
     allow_late_fields: list[str]
@@ -244,6 +341,8 @@ class FederationSpec:
         Rounds of training.
     local_epochs : int
         Passes over a bank's training loans per round.
+    fraction : float
+        Share of the banks that train in a round, drawn by name; the others only evaluate.
     quorum : float
         Share of the banks asked that must answer, or the run stops and names the others.
     round_timeout_s : float
@@ -253,6 +352,7 @@ class FederationSpec:
     num_institutions: int | None
     num_rounds: int
     local_epochs: int
+    fraction: float
     quorum: float
     round_timeout_s: float
 
@@ -293,13 +393,28 @@ class StrategySpec:
     Parameters
     ----------
     name : str
-        ``fedavg``.
+        ``fedavg``, ``fedprox``, ``fedavgm``, ``fedadam``, ``fedyogi`` or ``fedadagrad``.
     weighting : Weighting
         By loans, exposure or equally.
+    proximal_mu : float or None
+        FedProx: weight of the squared distance from the incoming model.
+    server_learning_rate, server_momentum : float or None
+        FedAvgM.
+    eta, tau : float or None
+        FedAdam, FedYogi, FedAdagrad: server learning rate and adaptivity.
+    beta_1, beta_2 : float or None
+        FedAdam, FedYogi: decay of the moments.
     """
 
     name: str
     weighting: Weighting
+    proximal_mu: float | None
+    server_learning_rate: float | None
+    server_momentum: float | None
+    eta: float | None
+    beta_1: float | None
+    beta_2: float | None
+    tau: float | None
 
 
 @dataclass

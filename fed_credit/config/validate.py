@@ -9,8 +9,20 @@ from datetime import date
 from typing import Any
 
 from fed_credit.config.convert import refused, shown
-from fed_credit.config.names import BASELINES, CHANNELS, FAMILIES, STRATEGIES
-from fed_credit.config.spec import RuntimeKind, SimulationSpec, SourceKind, SplitKind
+from fed_credit.config.names import (
+    BASELINES,
+    CHANNELS,
+    FAMILIES,
+    STRATEGIES,
+    STRATEGY_PARAMETERS,
+)
+from fed_credit.config.spec import (
+    RuntimeKind,
+    SimulationSpec,
+    SplitKind,
+    StrategySpec,
+)
+from fed_credit.config.validate_sources import check_sources
 from fed_credit.data.schema import KnownAt
 from fed_credit.errors import ConfigurationError, suggestion
 
@@ -42,6 +54,7 @@ _RANGES = {
     "federation.num_institutions": _at_least(1),
     "federation.num_rounds": _at_least(1),
     "federation.local_epochs": _at_least(1),
+    "federation.fraction": _Range("above 0 and at most 1", lambda value: 0 < value <= 1),
     "federation.quorum": _Range("above 0 and at most 1", lambda value: 0 < value <= 1),
     "federation.round_timeout_s": _POSITIVE,
     "preprocessing.clip_quantile": _Range("from 0 to below 0.5", lambda value: 0 <= value < 0.5),
@@ -50,6 +63,13 @@ _RANGES = {
     "model.learning_rate": _POSITIVE,
     "model.weight_decay": _NOT_NEGATIVE,
     "model.batch_size": _at_least(1),
+    "strategy.proximal_mu": _NOT_NEGATIVE,
+    "strategy.server_learning_rate": _POSITIVE,
+    "strategy.server_momentum": _Range("from 0 to below 1", lambda value: 0 <= value < 1),
+    "strategy.eta": _POSITIVE,
+    "strategy.beta_1": _Range("from 0 to below 1", lambda value: 0 <= value < 1),
+    "strategy.beta_2": _Range("from 0 to below 1", lambda value: 0 <= value < 1),
+    "strategy.tau": _POSITIVE,
     "runtime.torch_threads": _at_least(1),
     "runtime.num_cpus": _POSITIVE,
     "runtime.max_cpus": _at_least(1),
@@ -112,15 +132,7 @@ def _check_data(spec: SimulationSpec) -> None:
             "a model that decides when the outcome is known predicts nothing; choose application"
             " or booking",
         )
-    if data.source is SourceKind.SYNTHETIC and data.path is not None:
-        raise refused(
-            "data.path",
-            data.path,
-            "data=synthetic generates its loans and reads no file; add data=table or data=sba",
-        )
-    if data.source is not SourceKind.SYNTHETIC and not data.path:
-        what = "the SBAnational CSV" if data.source is SourceKind.SBA else "the table of loans"
-        raise ConfigurationError(f"data={data.source} needs data.path=FILE, {what}.")
+    check_sources(data)
     if not data.schema:
         raise ConfigurationError(
             f"data={data.source} needs data.schema=SCHEMA, the YAML file that describes its"
@@ -149,13 +161,26 @@ def _check_data(spec: SimulationSpec) -> None:
 
 def _check_model(spec: SimulationSpec) -> None:
     _one_of("model.family", spec.model.family, FAMILIES)
-    _one_of("strategy.name", spec.strategy.name, STRATEGIES)
+    _check_strategy(spec.strategy)
     if any(units < 1 for units in spec.model.hidden):
         raise refused(
             "model.hidden",
             spec.model.hidden,
             "each hidden layer needs at least 1 unit; [] is a logistic regression",
         )
+
+
+def _check_strategy(strategy: StrategySpec) -> None:
+    _one_of("strategy.name", strategy.name, STRATEGIES)
+    needed = STRATEGY_PARAMETERS[strategy.name]
+    for name in sorted({name for names in STRATEGY_PARAMETERS.values() for name in names}):
+        value = getattr(strategy, name)
+        if value is None and name in needed:
+            raise ConfigurationError(f"strategy={strategy.name} needs strategy.{name}; set it.")
+        if value is not None and name not in needed:
+            raise refused(
+                f"strategy.{name}", value, f"strategy={strategy.name} has no such parameter"
+            )
 
 
 def _check_evaluation(spec: SimulationSpec) -> None:

@@ -151,6 +151,7 @@ class _Session:
             [torch.zeros_like(parameter) for parameter in self._parameters] for _ in range(2)
         )
         self._steps = [torch.tensor(0.0) for _ in self._parameters]
+        self._anchor = [torch.tensor(array) for array in job.weights] if job.proximal_mu else []
         self._x = torch.from_numpy(job.x)
         self._y = torch.from_numpy(job.y.astype(np.float32))
         self._bad_weight = None if job.bad_weight == 1.0 else torch.tensor(job.bad_weight)
@@ -173,9 +174,13 @@ class _Session:
 
     @torch.no_grad()
     def _step(self, gradients: Sequence[torch.Tensor]) -> None:
+        gradients = list(gradients)
+        # The gradient of half the squared distance from where the round began (FedProx).
+        for gradient, parameter, anchor in zip(gradients, self._parameters, self._anchor):  # noqa: B905
+            gradient.add_(parameter - anchor, alpha=self._job.proximal_mu)
         adamw(
             self._parameters,
-            list(gradients),
+            gradients,
             self._mean,
             self._square,
             [],

@@ -39,6 +39,8 @@ class TrainJob:
         Of the batch order; keyed by run seed, bank and round.
     model : ModelSpec
         Size and hyperparameters.
+    proximal_mu : float, default=0.0
+        Weight of half the squared distance from ``weights`` in the loss.
     """
 
     institution: str
@@ -49,6 +51,7 @@ class TrainJob:
     epochs: int
     seed: int
     model: ModelSpec
+    proximal_mu: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -82,9 +85,7 @@ class ModelFamily(Protocol):
         """Return a trainer that uses so many threads."""
         ...
 
-    def train_centrally(
-        self, job: TrainJob, rounds: int, threads: int
-    ) -> Iterator[TrainResult]:
+    def train_centrally(self, job: TrainJob, rounds: int, threads: int) -> Iterator[TrainResult]:
         """Train on loans that are all at hand, ``job.epochs`` passes a round; yield each round."""
         ...
 

@@ -45,6 +45,7 @@ def save_checkpoint(path: Path, state: TrainingState, spec: RunSpec) -> None:
 
     arrays = {f"weights/{k}": array for k, array in enumerate(state.weights)}
     arrays |= {f"best/{k}": array for k, array in enumerate(state.best_weights)}
+    arrays |= {f"server/{name}": array for name, array in state.server.items()}
     about = {
         "round": state.round,
         "best_round": state.best_round,
@@ -110,6 +111,11 @@ def load_checkpoint(path: Path, spec: RunSpec) -> TrainingState | None:
             round=about["round"],
             best_round=about["best_round"],
             history=[RoundMetrics(**metrics) for metrics in about["history"]],
+            server={
+                name.removeprefix("server/"): array
+                for name, array in arrays.items()
+                if name.startswith("server/")
+            },
         )
     except (SafetensorError, OSError, KeyError, TypeError, ValueError) as error:
         raise ArtefactError(

@@ -37,6 +37,8 @@ class RunSpec:
         The model and its local training.
     weighting : Weighting
         What a bank's update counts for.
+    proximal_mu : float
+        Weight of the squared distance from the incoming model in a bank's loss (FedProx).
     local_epochs : int
         Passes over a bank's training loans per round.
     histogram_bins : int
@@ -51,6 +53,7 @@ class RunSpec:
     preprocessing: PreprocessingSpec
     model: ModelSpec
     weighting: Weighting
+    proximal_mu: float
     local_epochs: int
     histogram_bins: int
     torch_threads: int
@@ -65,6 +68,7 @@ class RunSpec:
             preprocessing=spec.preprocessing,
             model=spec.model,
             weighting=spec.strategy.weighting,
+            proximal_mu=spec.strategy.proximal_mu or 0.0,
             local_epochs=spec.federation.local_epochs,
             histogram_bins=spec.evaluation.histogram_bins,
             torch_threads=spec.runtime.torch_threads,
@@ -96,6 +100,7 @@ class RunSpec:
                     **{**model, "class_weighting": ClassWeighting(model["class_weighting"])}
                 ),
                 weighting=Weighting(raw["weighting"]),
+                proximal_mu=raw["proximal_mu"],
                 local_epochs=raw["local_epochs"],
                 histogram_bins=raw["histogram_bins"],
                 torch_threads=raw["torch_threads"],

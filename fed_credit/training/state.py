@@ -5,6 +5,8 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass, field
 
+import numpy as np
+
 from fed_credit.features.preprocessor import Preprocessor
 from fed_credit.models.protocol import Weights
 
@@ -50,6 +52,8 @@ class TrainingState:
         Rounds done; the round that the best model ended.
     history : list of RoundMetrics
         Rounds whose model has been measured.
+    server : dict of str to numpy.ndarray
+        What the strategy remembers between rounds, such as the moments of a server optimiser.
     """
 
     preprocessor: Preprocessor
@@ -60,6 +64,7 @@ class TrainingState:
     round: int = 0
     best_round: int = 0
     history: list[RoundMetrics] = field(default_factory=list)
+    server: dict[str, np.ndarray] = field(default_factory=dict)
 
     def note(self, measured: RoundMetrics) -> None:
         """Note what was measured of the current model, and keep it if it is the best so far.

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from fed_credit.config.spec import SimulationSpec, StrategySpec
+from fed_credit.config.spec import SimulationSpec
 from fed_credit.data.book import Dataset, Part
 from fed_credit.errors import ConfigurationError
 from fed_credit.evaluation.sums import score_sums
@@ -122,7 +122,7 @@ def test_an_unknown_strategy_is_refused(
     _, task = world.prepared()
     spec = make_spec()
     federation = spec.federation
-    odd = StrategySpec("fedavgg", spec.strategy.weighting)
+    odd = replace(spec.strategy, name="fedavgg")
     with pytest.raises(ConfigurationError, match="Did you mean 'fedavg'"):
         build_strategy(odd, federation, world.roster, task)
     odd.name = "fedavg"
