@@ -7,9 +7,10 @@ from dataclasses import dataclass
 import pandas as pd
 
 from fed_credit.config.spec import DataSpec, PartitionKind, SplitKind
+from fed_credit.data.recipe import Recipe
 from fed_credit.data.schema import Field, Kind, Schema
 from fed_credit.data.sources import SOURCES
-from fed_credit.data.validate import merge_rejected, validate
+from fed_credit.data.validate import Validated, merge_rejected, validate
 from fed_credit.errors import DataError, SchemaError
 
 
@@ -109,7 +110,8 @@ def check_roles(schema: Schema, spec: DataSpec) -> None:
 def read_records(spec: DataSpec, schema: Schema, fields: tuple[Field, ...]) -> Records:
     """Read a source, validate its rows and engineer the fields that are asked for.
 
-    Engineered fields pass the same checks as the source's own.
+    Engineered fields pass the same checks as the source's own. A column of the source that has the
+    name of a field with a formula is not looked at: the formula says what the field is.
 
     Parameters
     ----------
@@ -133,42 +135,49 @@ def read_records(spec: DataSpec, schema: Schema, fields: tuple[Field, ...]) -> R
     DataError
         If the source cannot be read, or has no rows.
     """
-    source = SOURCES[spec.source]
-    raw = source.read(spec, schema).reset_index(drop=True)
+    raw = SOURCES[spec.source](spec, schema).reset_index(drop=True)
     if not len(raw):
         raise DataError(f"data.source={spec.source} has no rows.")
     roles = {role: name for role, name in vars(schema.roles).items() if name is not None}
     if spec.partition.kind is not PartitionKind.NATURAL:
         roles.pop("institution", None)
     wanted = [*roles.values(), *(item.name for item in fields)]
-    engineered = [
-        item.name for item in schema.fields.values() if item.derived_from and source.derive
-    ]
-    needed = _with_parents(schema, wanted, engineered)
+    recipe = Recipe.of(schema, wanted)
+    computed = {item.name for item in schema.fields.values() if item.formula}
+    needed = [*(name for name in wanted if name not in computed), *dict(recipe.inputs)]
+    raw = raw.drop(columns=[name for name in raw.columns if name in computed])
     checked = validate(raw, schema, needed=needed, required=_required(spec, roles))
-    frame, rejected = checked.frame, checked.rejected
-    made = [name for name in engineered if name in wanted]
-    if source.derive is not None and made:
-        frame = source.derive(frame)
-        again = validate(frame.reindex(columns=made), schema, needed=made)
-        frame = frame.loc[again.frame.index].assign(**{name: again.frame[name] for name in made})
-        rejected = merge_rejected(rejected, again.rejected)
-    records = Records(frame, rejected, len(raw))
+    checked = engineer(checked, schema, recipe)
+    records = Records(checked.frame, checked.rejected, len(raw))
     _check_rejected(spec, records)
     return records
 
 
-def _with_parents(schema: Schema, wanted: list[str], engineered: list[str]) -> list[str]:
-    """Return the raw fields behind the wanted ones."""
-    needed: dict[str, None] = {}
-    queue = list(wanted)
-    while queue:
-        name = queue.pop(0)
-        if name in engineered:
-            queue += schema.fields[name].derived_from
-        else:
-            needed[name] = None
-    return list(needed)
+def engineer(checked: Validated, schema: Schema, recipe: Recipe) -> Validated:
+    """Add the engineered fields to validated records; they pass the same checks.
+
+    Parameters
+    ----------
+    checked : Validated
+        Validated records with the recipe's inputs.
+    schema : Schema
+        What the fields are.
+    recipe : Recipe
+        How the engineered ones are computed.
+
+    Returns
+    -------
+    Validated
+        Without the rows whose engineered values the schema rejects.
+    """
+    if not recipe.derivations:
+        return checked
+    again = validate(recipe.compute(checked.frame), schema, needed=recipe.names)
+    frame = checked.frame.loc[again.frame.index]
+    return Validated(
+        frame.assign(**{name: again.frame[name] for name in recipe.names}),
+        merge_rejected(checked.rejected, again.rejected),
+    )
 
 
 def _required(spec: DataSpec, roles: dict[str, str]) -> list[str]:

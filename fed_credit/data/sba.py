@@ -1,4 +1,4 @@
-"""SBA 7(a) loans in the layout of the public ``SBAnational`` file: reading and engineered fields.
+"""SBA 7(a) loans in the layout of the public ``SBAnational`` file.
 
 The layout is that of Li, Mickel and Taylor, "Should This Loan be Approved or Denied?": A Large
 Dataset with Class Assignment Guidelines, Journal of Statistics Education 26(1), 2018. What its
@@ -16,11 +16,9 @@ import gzip
 import re
 import warnings
 import zlib
-from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TextIO
 
-import numpy as np
 import pandas as pd
 
 from fed_credit.data.schema import Kind, KnownAt, Schema
@@ -70,33 +68,6 @@ def read(path: Path, schema: Schema) -> pd.DataFrame:
         for name, position in positions.items()
     }
     return pd.DataFrame(columns)
-
-
-def derive(frame: pd.DataFrame) -> pd.DataFrame:
-    """Add the engineered fields of :data:`ENGINEERED` whose source fields are present.
-
-    Calendar time (year, month, macro regime) is left out on purpose: approvals of this file bunch
-    in a few months, so that under a random split a date tells which cohort a loan is of, which is
-    of no use for the loans of tomorrow.
-
-    Parameters
-    ----------
-    frame : pandas.DataFrame
-        ``(n_loans, n_fields)``: validated fields; numeric ones float64, categorical ones category
-        or str, NaN where missing.
-
-    Returns
-    -------
-    pandas.DataFrame
-        The frame and the engineered columns: float64 (booleans 0, 1) or category, NaN where a
-        source field is missing. The given frame is not changed.
-    """
-    made = {
-        name: compute(frame)
-        for name, (parents, compute) in ENGINEERED.items()
-        if all(parent in frame.columns for parent in parents)
-    }
-    return frame.assign(**made)
 
 
 # --- reading -------------------------------------------------------------------------------------
@@ -172,7 +143,7 @@ def _positions(path: Path, header: list[str], schema: Schema) -> dict[str, int]:
     keys = [_key(cell) for cell in header]
     positions: dict[str, int] = {}
     for item in schema.fields.values():
-        if item.derived_from:
+        if item.formula:
             continue
         found = [position for position, key in enumerate(keys) if key == _key(item.name)]
         if len(found) > 1:
@@ -226,72 +197,3 @@ def _iso_date(text: str) -> str:
         return dt.date(year, number, int(match["day"])).isoformat()
     except ValueError:
         return text
-
-
-# --- engineered fields ---------------------------------------------------------------------------
-
-AMOUNT_BANDS: Mapping[str, float] = {
-    "below 10k": 0.0,
-    "10k-25k": 10_000.0,
-    "25k-50k": 25_000.0,
-    "50k-100k": 50_000.0,
-    "100k-250k": 100_000.0,
-    "250k and more": 250_000.0,
-}
-"""Lower bound of each band of the approved amount, USD."""
-
-# Two-digit NAICS sectors; the manual groups 31-33, 44-45 and 48-49.
-_UNGROUPED = (11, 21, 22, 23, 42, 51, 52, 53, 54, 55, 56, 61, 62, 71, 72, 81, 92)
-_SECTORS = {
-    **{str(code): str(code) for code in _UNGROUPED},
-    **dict.fromkeys(("31", "32", "33"), "31-33"),
-    **dict.fromkeys(("44", "45"), "44-45"),
-    **dict.fromkeys(("48", "49"), "48-49"),
-}
-
-
-def _guarantee_share(frame: pd.DataFrame) -> pd.Series:
-    share = frame["SBA_Appv"] / frame["GrAppv"]
-    return share.where((share >= 0.0) & (share <= 1.0))
-
-
-def _amount_band(frame: pd.DataFrame) -> pd.Series:
-    edges = [*AMOUNT_BANDS.values(), np.inf]
-    cut = pd.cut(frame["GrAppv"], edges, right=False, labels=list(AMOUNT_BANDS))
-    # The bands are a vocabulary like any other categorical field's, without an order.
-    return cut.cat.as_unordered()
-
-
-def _sector(frame: pd.DataFrame) -> pd.Series:
-    found = frame["NAICS"].astype("str").str.slice(0, 2).map(_SECTORS)
-    return found.astype(pd.CategoricalDtype(sorted(set(_SECTORS.values()))))
-
-
-def _franchise(frame: pd.DataFrame) -> pd.Series:
-    codes = frame["FranchiseCode"].astype("str")
-    return (~codes.isin(["0", "1"])).astype("float64").where(codes.notna())
-
-
-def _same_state_lender(frame: pd.DataFrame) -> pd.Series:
-    borrower, lender = frame["State"].astype("str"), frame["BankState"].astype("str")
-    return (borrower == lender).astype("float64").where(borrower.notna() & lender.notna())
-
-
-def _jobs_reported(frame: pd.DataFrame) -> pd.Series:
-    jobs = frame["CreateJob"] + frame["RetainedJob"]
-    return (jobs > 0.0).astype("float64").where(jobs.notna())
-
-
-ENGINEERED: Mapping[str, tuple[tuple[str, ...], Callable[[pd.DataFrame], pd.Series]]] = {
-    "log_amount": (("GrAppv",), lambda frame: np.log(frame["GrAppv"].where(frame["GrAppv"] > 0.0))),
-    "amount_band": (("GrAppv",), _amount_band),
-    "guarantee_share": (("SBA_Appv", "GrAppv"), _guarantee_share),
-    "log_employees": (("NoEmp",), lambda frame: np.log1p(frame["NoEmp"])),
-    "log_jobs_created": (("CreateJob",), lambda frame: np.log1p(frame["CreateJob"])),
-    "log_jobs_retained": (("RetainedJob",), lambda frame: np.log1p(frame["RetainedJob"])),
-    "jobs_reported": (("CreateJob", "RetainedJob"), _jobs_reported),
-    "sector": (("NAICS",), _sector),
-    "franchise": (("FranchiseCode",), _franchise),
-    "same_state_lender": (("State", "BankState"), _same_state_lender),
-}
-"""Engineered field: the fields it is computed from, and how."""

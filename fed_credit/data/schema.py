@@ -18,6 +18,8 @@ from typing import Any
 
 import yaml
 
+from fed_credit.data.derived import resolve
+from fed_credit.data.reference import ReferenceTable, read_tables
 from fed_credit.errors import SchemaError, suggestion
 
 
@@ -109,8 +111,12 @@ class Field:
         Kind of institution that holds the field (``bank``, later ``tax_office``, ``utility``).
     hash_buckets : int
         Number of hash buckets of a categorical field without listed values.
+    formula : str
+        How an engineered field is computed from others (``log1p(turnover)``); a column of that name
+        in the data is then not looked at.
     derived_from : tuple of str
-        Fields an engineered field is computed from; it cannot be known before they are.
+        Fields this one is computed from; it cannot be known before they are. Found from the
+        formula; stated only for a field that the data hold already computed.
     """
 
     name: str
@@ -134,6 +140,7 @@ class Field:
     feature: bool = True
     source: str = "bank"
     hash_buckets: int = 64
+    formula: str = ""
     derived_from: tuple[str, ...] = ()
 
     @property
@@ -176,11 +183,24 @@ class Roles:
 class Schema:
     """A named set of fields and the roles some of them play.
 
+    Parameters
+    ----------
+    name : str
+        Name of the schema.
+    fields : mapping of str to Field
+        By name. What follows from a formula (``derived_from``, values, secrecy) is filled in.
+    roles : Roles
+        Which field plays which part.
+    currency, description : str
+        Of the amounts, and of the data.
+    tables : mapping of str to ReferenceTable
+        Reference tables that formulas look into.
+
     Raises
     ------
     SchemaError
-        If a role names an unknown field, or an engineered field claims to be known before the
-        fields it is computed from.
+        If a role names an unknown field, a formula cannot be used, or an engineered field claims to
+        be known before the fields it is computed from.
     """
 
     name: str
@@ -188,6 +208,7 @@ class Schema:
     roles: Roles = field(default_factory=Roles)
     currency: str = ""
     description: str = ""
+    tables: Mapping[str, ReferenceTable] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         for role in fields(Roles):
@@ -197,6 +218,9 @@ class Schema:
                     f"Schema '{self.name}': role '{role.name}' names the field '{named}', which is"
                     f" not among its fields.{suggestion(named, self.fields)}"
                 )
+        played = {name: role for role, name in vars(self.roles).items() if name is not None}
+        resolved = resolve(self.name, self.fields, played, self.tables)
+        object.__setattr__(self, "fields", resolved)
         for item in self.fields.values():
             for parent in item.derived_from:
                 known = self.fields.get(parent)
@@ -307,7 +331,12 @@ def load_schema(path: Path) -> Schema:
         raise SchemaError(f"Schema file {path} is not valid YAML{line}; mend it.") from None
     if not isinstance(raw, dict) or not isinstance(raw.get("fields"), dict) or not raw["fields"]:
         raise SchemaError(f"Schema file {path} needs a mapping 'fields' with at least one field.")
-    _known_keys(path, "the schema", raw, ("name", "description", "currency", "roles", "fields"))
+    _known_keys(
+        path,
+        "the schema",
+        raw,
+        ("name", "description", "currency", "roles", "fields", "tables"),
+    )
     role_names = tuple(item.name for item in fields(Roles))
     roles = raw.get("roles") or {}
     if not isinstance(roles, dict):
@@ -319,6 +348,7 @@ def load_schema(path: Path) -> Schema:
         currency=str(raw.get("currency") or ""),
         roles=Roles(**{key: None if value is None else str(value) for key, value in roles.items()}),
         fields={str(name): _field(path, str(name), body) for name, body in raw["fields"].items()},
+        tables=read_tables(path, raw.get("tables")),
     )
 
 
@@ -333,6 +363,8 @@ _TUPLES = (
     "date_formats",
     "derived_from",
 )
+# What a field that is computed does not need.
+_SPELLING = tuple(key for key in _TUPLES if key != "values")
 _ENUMS = {"kind": Kind, "known_at": KnownAt, "missing": Missing, "outside": Outside}
 
 
@@ -379,6 +411,10 @@ def _field(path: Path, name: str, body: Any) -> Field:
             if not isinstance(value, dict):
                 raise SchemaError(f"{where}: expected labels by language (en, zh), got '{value}'.")
             values[key] = {str(lang): str(text) for lang, text in value.items()}
+        elif key == "formula":
+            if not isinstance(value, str):
+                raise SchemaError(f"{where}: expected a formula as text, got '{value}'; quote it.")
+            values[key] = value
         else:
             values[key] = str(value)
     made = Field(name=name, **values)
@@ -386,6 +422,14 @@ def _field(path: Path, name: str, body: Any) -> Field:
         raise SchemaError(
             f"Schema file {path}: field '{name}' has min {made.min} above max {made.max}."
         )
+    if made.formula:
+        idle = next((key for key in _SPELLING if getattr(made, key)), None)
+        if idle is not None:
+            raise SchemaError(
+                f"Schema file {path}: field '{name}' has a formula and '{idle}', which says how a"
+                " field is spelled in the data or follows from the formula; leave it out."
+            )
+        return made
     if made.kind is Kind.BOOLEAN and not (made.true_values and made.false_values):
         raise SchemaError(
             f"Schema file {path}: boolean field '{name}' needs true_values and false_values."

@@ -1,4 +1,4 @@
-"""Sources of loan records: how to read them and which fields to engineer from them.
+"""Sources of loan records: how to read them.
 
 A new kind of source is one entry in :data:`SOURCES`; nothing else knows how many there are.
 """
@@ -6,7 +6,6 @@ A new kind of source is one entry in :data:`SOURCES`; nothing else knows how man
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
@@ -27,30 +26,6 @@ class Reader(Protocol):
         ...
 
 
-class Deriver(Protocol):
-    """Engineers fields from validated records."""
-
-    def __call__(self, frame: pd.DataFrame, /) -> pd.DataFrame:
-        """Return the frame's columns and rows with the engineered fields added."""
-        ...
-
-
-@dataclass(frozen=True)
-class Source:
-    """A kind of source.
-
-    Parameters
-    ----------
-    read : Reader
-        Reads the raw records.
-    derive : Deriver or None
-        Engineers the schema's fields with ``derived_from``; None if the records hold them already.
-    """
-
-    read: Reader
-    derive: Deriver | None
-
-
 def _path(spec: DataSpec) -> Path:
     if not spec.path:
         raise ConfigurationError(f"data.source={spec.source} needs a file: set data.path=FILE.")
@@ -69,8 +44,8 @@ def _table(spec: DataSpec, schema: Schema) -> pd.DataFrame:
     return read_table(_path(spec))
 
 
-SOURCES: Mapping[SourceKind, Source] = {
-    SourceKind.SYNTHETIC: Source(_synthetic, synthetic.derive),
-    SourceKind.SBA: Source(_sba, sba.derive),
-    SourceKind.TABLE: Source(_table, None),
+SOURCES: Mapping[SourceKind, Reader] = {
+    SourceKind.SYNTHETIC: _synthetic,
+    SourceKind.SBA: _sba,
+    SourceKind.TABLE: _table,
 }

@@ -30,17 +30,7 @@ from fed_credit.data import (
     synthetic_records,
     synthetic_risk,
 )
-from fed_credit.errors import ConfigurationError, DataError
-
-_OPERANDS = (
-    "turnover",
-    "employees",
-    "requested_amount",
-    "electricity",
-    "existing_debt",
-    "collateral_value",
-    "arrears_days",
-)
+from fed_credit.errors import ConfigurationError
 
 
 def generate(spec: SyntheticSpec) -> pd.DataFrame:
@@ -55,11 +45,10 @@ def generate(spec: SyntheticSpec) -> pd.DataFrame:
     Returns
     -------
     pandas.DataFrame
-        ``(num_loans, n_fields)`` in the order of the schema's fields without the engineered ones
-        (:func:`derive`), sorted by application date: float64 for numeric fields with NaN where
-        missing, ``category`` for categorical and boolean ("Y", "N") fields, ``str`` for
-        identifiers and the institution, ``datetime64`` for dates. The largest bank comes first
-        in the alphabet.
+        ``(num_loans, n_fields)`` in the order of the schema's fields without the engineered ones,
+        sorted by application date: float64 for numeric fields with NaN where missing, ``category``
+        for categorical and boolean ("Y", "N") fields, ``str`` for identifiers and the institution,
+        ``datetime64`` for dates. The largest bank comes first in the alphabet.
 
     Raises
     ------
@@ -95,55 +84,6 @@ def generate(spec: SyntheticSpec) -> pd.DataFrame:
     columns |= synthetic_risk.aftermath(spec, r, granted["approved_amount"], months)
     columns["true_pd"] = pd24
     return pd.DataFrame(columns, copy=False)
-
-
-def derive(frame: pd.DataFrame) -> pd.DataFrame:
-    """Add the engineered fields of the schema ``synthetic``.
-
-    Parameters
-    ----------
-    frame : pandas.DataFrame
-        Typed records: float64 with NaN for the numeric fields that the engineered ones need.
-
-    Returns
-    -------
-    pandas.DataFrame
-        The frame's columns and the engineered ones, float64: natural logarithms, and ratios cut
-        off at 10 (a firm with next to no turnover must not stretch the scale of all others). NaN
-        where an operand is missing, or a divisor or a logarithm's argument is not positive.
-
-    Raises
-    ------
-    DataError
-        If the frame lacks a field that an engineered one is computed from.
-    """
-    if lacking := [name for name in _OPERANDS if name not in frame.columns]:
-        raise DataError(
-            f"The records lack {', '.join(lacking)}, from which schema 'synthetic' computes its"
-            " engineered fields; add the columns (they may be empty)."
-        )
-    turnover, employees, amount, electricity, debt, collateral, arrears = (
-        frame[name] for name in _OPERANDS
-    )
-    return frame.assign(
-        log_turnover=_log(turnover),
-        log_employees=_log(employees),
-        log_amount=_log(amount),
-        log_electricity=_log(electricity),
-        log_arrears_days=np.log1p(arrears.where(arrears >= 0)),
-        amount_to_turnover=_ratio(amount, turnover),
-        debt_to_turnover=_ratio(debt, turnover),
-        collateral_coverage=_ratio(collateral, amount),
-    )
-
-
-def _log(values: pd.Series) -> pd.Series:
-    logarithm: pd.Series = np.log(values.where(values > 0))
-    return logarithm
-
-
-def _ratio(numerator: pd.Series, denominator: pd.Series) -> pd.Series:
-    return (numerator / denominator.where(denominator > 0)).clip(upper=10.0)
 
 
 def _identifiers(prefix: str, numbers: np.ndarray, width: int) -> pd.Series:

@@ -126,8 +126,13 @@ def _check_columns(raw: pd.DataFrame, schema: Schema, needed: Collection[str]) -
     roles = {name: role for role, name in vars(schema.roles).items() if name is not None}
     for name in needed:
         if name not in raw.columns:
-            use = f"its {roles[name]}" if name in roles else "a feature"
-            mend = "" if name in roles else f", or leave it out with data.exclude_fields=[{name}]"
+            made = [item.name for item in schema.fields.values() if name in item.derived_from]
+            use, out = "a feature", name
+            if name in roles:
+                use = f"its {roles[name]}"
+            elif made and not schema.fields[name].is_feature:
+                use, out = f"what {' and '.join(made)} is computed from", ",".join(made)
+            mend = "" if name in roles else f", or leave it out with data.exclude_fields=[{out}]"
             raise SchemaError(
                 f"The data have no column '{name}', which schema '{schema.name}' names as {use}:"
                 f" add it or name the right column in the schema{mend}.{suggestion(name, known)}"

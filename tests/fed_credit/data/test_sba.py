@@ -16,6 +16,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fed_credit.data import sba
+from fed_credit.data.recipe import Recipe
 from fed_credit.data.schema import Field, Kind, KnownAt, Schema, load_schema
 from fed_credit.data.validate import validate
 from fed_credit.errors import DataError, SchemaError
@@ -52,6 +53,25 @@ UNKNOWN = cells(
 )
 AMOUNTS = ("DisbursementGross", "ChgOffPrinGr", "GrAppv", "SBA_Appv")
 DATES = ("ApprovalDate", "ChgOffDate", "DisbursementDate")
+
+
+ENGINEERED = {
+    "sector": ["NAICS"],
+    "log_employees": ["NoEmp"],
+    "franchise": ["FranchiseCode"],
+    "log_jobs_created": ["CreateJob"],
+    "log_jobs_retained": ["RetainedJob"],
+    "jobs_reported": ["CreateJob", "RetainedJob"],
+    "log_amount": ["GrAppv"],
+    "amount_band": ["GrAppv"],
+    "guarantee_share": ["SBA_Appv", "GrAppv"],
+    "same_state_lender": ["State", "BankState"],
+}
+
+
+def derive(frame: pd.DataFrame, schema: Schema) -> pd.DataFrame:
+    made = Recipe.of(schema, list(ENGINEERED)).compute(frame)
+    return frame.assign(**{name: made[name] for name in made})
 
 
 @pytest.fixture(scope="module")
@@ -95,7 +115,7 @@ def public_spelling(rows: list[list[str]]) -> list[list[str]]:
 
 def test_records_have_canonical_columns_text_and_order(tmp_path: Path, schema: Schema) -> None:
     read = sba.read(write(tmp_path / "a.csv", [CHARGED_OFF, REPAID, UNKNOWN]), schema)
-    assert list(read.columns) == [f.name for f in schema.fields.values() if not f.derived_from]
+    assert list(read.columns) == [f.name for f in schema.fields.values() if not f.formula]
     assert list(read.index) == [0, 1, 2]
     assert all(isinstance(dtype, pd.StringDtype) for dtype in read.dtypes)
     assert read["LoanNr_ChkDgt"].tolist() == ["1004285007", "1000014003", "1004295010"]
@@ -274,7 +294,9 @@ def test_columns_known_only_later_may_be_absent_unless_they_play_a_role(
     table = plain([REPAID]).drop(columns=late)
     read = sba.read(write(tmp_path / "a.csv", table.to_numpy().tolist(), list(table)), schema)
     assert not set(late) & set(read.columns)
-    assert "same_state_lender" not in sba.derive(validate(read, schema).frame).columns
+    features = schema.features(KnownAt.BOOKING)
+    recipe = Recipe.of(schema, [field.name for field in features])
+    assert len(recipe.compute(validate(read, schema).frame)) == 1  # none of them needs these
     table = table.drop(columns="ChgOffDate")
     with pytest.raises(DataError, match="no column 'ChgOffDate'"):
         sba.read(write(tmp_path / "b.csv", table.to_numpy().tolist(), list(table)), schema)
@@ -288,7 +310,7 @@ def derived(tmp_path: Path, schema: Schema) -> pd.DataFrame:
     unknown = [*UNKNOWN]
     unknown[HEADER.index("Bank")] = "BANCO POPULAR"
     path = write(tmp_path / "a.csv", [REPAID, CHARGED_OFF, unknown])
-    return sba.derive(validate(sba.read(path, schema), schema).frame)
+    return derive(validate(sba.read(path, schema), schema).frame, schema)
 
 
 def test_engineered_fields_by_hand(derived: pd.DataFrame) -> None:
@@ -323,14 +345,16 @@ def test_engineered_fields_by_hand(derived: pd.DataFrame) -> None:
     assert pd.isna(derived["UrbanRural"].iloc[0])
 
 
-def test_a_missing_source_field_gives_a_missing_engineered_field(derived: pd.DataFrame) -> None:
-    parents = {parent for parents, _ in sba.ENGINEERED.values() for parent in parents}
+def test_a_missing_source_field_gives_a_missing_engineered_field(
+    derived: pd.DataFrame, schema: Schema
+) -> None:
+    parents = {parent for parents in ENGINEERED.values() for parent in parents}
     blank = derived.copy()
     for name in parents:
         missing: object = pd.NA if blank[name].dtype == "category" else np.nan
         blank[name] = pd.Series([missing] * len(blank), index=blank.index, dtype=blank[name].dtype)
-    blank = sba.derive(blank)
-    assert blank[list(sba.ENGINEERED)].isna().all(axis=None)
+    blank = derive(blank, schema)
+    assert blank[list(ENGINEERED)].isna().all(axis=None)
 
 
 @pytest.mark.parametrize(
@@ -345,8 +369,9 @@ def test_a_missing_source_field_gives_a_missing_engineered_field(derived: pd.Dat
         (250_000, "250k and more"),
     ],
 )
-def test_bands_include_their_lower_bound(amount: float, band: str) -> None:
-    assert sba.derive(pd.DataFrame({"GrAppv": [float(amount)]}))["amount_band"].tolist() == [band]
+def test_bands_include_their_lower_bound(amount: float, band: str, schema: Schema) -> None:
+    made = Recipe.of(schema, ["amount_band"]).compute(pd.DataFrame({"GrAppv": [float(amount)]}))
+    assert made["amount_band"].tolist() == [band]
 
 
 @pytest.mark.parametrize(
@@ -357,31 +382,31 @@ def test_bands_include_their_lower_bound(amount: float, band: str) -> None:
         ("999990", None), ("7", None),
     ],
 )  # fmt: skip
-def test_sectors_follow_the_official_groups(code: str, sector: str | None) -> None:
-    made = sba.derive(pd.DataFrame({"NAICS": [code]}))["sector"]
+def test_sectors_follow_the_official_groups(code: str, sector: str | None, schema: Schema) -> None:
+    made = Recipe.of(schema, ["sector"]).compute(pd.DataFrame({"NAICS": [code]}))["sector"]
     assert made.tolist() == [sector] or (sector is None and made.isna().all())
 
 
-def test_derive_adds_columns_and_changes_none(derived: pd.DataFrame) -> None:
-    given = derived.drop(columns=list(sba.ENGINEERED))
+def test_each_engineered_value_is_of_its_own_row(derived: pd.DataFrame, schema: Schema) -> None:
+    given = derived.drop(columns=list(ENGINEERED))
     before = given.copy(deep=True)
-    made = sba.derive(given)
+    made = derive(given, schema)
     pd.testing.assert_frame_equal(given, before)
     pd.testing.assert_frame_equal(made[list(given.columns)], before)
-    shuffled = sba.derive(given.iloc[::-1])
+    shuffled = derive(given.iloc[::-1], schema)
     pd.testing.assert_frame_equal(shuffled.loc[made.index], made)
 
 
 # --- the schema ----------------------------------------------------------------------------------
 
 
-def test_schema_and_code_name_the_same_engineered_fields(schema: Schema) -> None:
-    declared = {f.name: set(f.derived_from) for f in schema.fields.values() if f.derived_from}
-    assert declared == {name: set(parents) for name, (parents, _) in sba.ENGINEERED.items()}
+def test_schema_says_what_is_engineered_and_from_what(schema: Schema) -> None:
+    declared = {f.name: set(f.derived_from) for f in schema.fields.values() if f.formula}
+    assert declared == {name: set(parents) for name, parents in ENGINEERED.items()}
 
 
 def test_engineered_values_hold_to_the_schema(derived: pd.DataFrame, schema: Schema) -> None:
-    again = validate(derived[list(sba.ENGINEERED)], schema, needed=list(sba.ENGINEERED))
+    again = validate(derived[list(ENGINEERED)], schema, needed=list(ENGINEERED))
     assert again.num_rejected == 0
     for name in ("sector", "amount_band"):
         assert tuple(derived[name].cat.categories) == schema.fields[name].values
@@ -432,7 +457,7 @@ def test_sample_is_read_whole_and_holds_to_the_schema(sample: pd.DataFrame, sche
     checked = validate(sample, schema)
     reasons = checked.rejected.groupby(["field", "reason"]).size()
     assert reasons.to_dict() == {("Bank", "is missing"): 15}
-    again = validate(sba.derive(checked.frame)[list(sba.ENGINEERED)], schema, needed=[])
+    again = validate(derive(checked.frame, schema)[list(ENGINEERED)], schema, needed=[])
     assert again.num_rejected == 0
 
 
