@@ -144,7 +144,9 @@ class ReleaseSpec:
         if set(arrays) != {entry.name for entry in self.entries}:
             odd = sorted(set(arrays) ^ {entry.name for entry in self.entries})
             raise ReleaseError(f"Release '{self.name}' does not fit its layout at {odd}; refused.")
-        vector = np.empty(self.size, dtype=np.int64)
+        # All cells at once: layouts may have many small arrays. Scaling by a power of 2 is exact,
+        # and so are the integers that a bound admits, as float64.
+        values, scales = np.empty(self.size), self._scales.copy()
         for entry, cells in self._cells():
             value = np.asarray(arrays[entry.name])
             if value.shape != entry.shape:
@@ -152,14 +154,22 @@ class ReleaseSpec:
                     f"Release '{self.name}': '{entry.name}' has shape {value.shape}, laid out"
                     f" as {entry.shape}; refused."
                 )
-            if not np.issubdtype(value.dtype, np.integer):
-                # The bound is asked before rounding: a cast of what does not fit is undefined.
-                _refuse_unless_within(self.name, entry, value, entry.bound)
-                value = quantise(value, entry.bits)
-            else:
-                _refuse_unless_within(self.name, entry, value, math.ldexp(entry.bound, entry.bits))
-            vector[cells] = value.ravel()
-        return vector
+            if value.dtype.kind not in "biuf":
+                raise _out_of_bounds(self.name, entry)
+            if value.dtype.kind in "iu":
+                scales[cells] = 1.0
+            values[cells] = value.ravel()
+        with np.errstate(over="ignore"):
+            values *= scales
+        # NaN compares false, so one comparison refuses what is not finite and what is too large;
+        # it comes before rounding, since a cast of what does not fit is undefined.
+        within = np.abs(values) <= self._limits
+        if not within.all():
+            first = int(np.argmin(within))
+            raise _out_of_bounds(
+                self.name, next(entry for entry, cells in self._cells() if first < cells.stop)
+            )
+        return np.rint(values).astype(np.int64)
 
     def decode(self, vector: np.ndarray) -> dict[str, np.ndarray]:
         """Read a sum of releases back as arrays.
@@ -187,13 +197,20 @@ class ReleaseSpec:
         """Whether a received vector has the layout's type and size and lies within its bounds."""
         if vector.dtype != np.int64 or vector.shape != (self.size,):
             return False
-        for entry, cells in self._cells():
-            # Rounded as encoding rounds, so that what a bank may encode is what is admitted.
-            limit = round(math.ldexp(entry.bound, entry.bits))
-            part = vector[cells]
-            if part.size and (int(part.max()) > limit or int(part.min()) < -limit):
-                return False
-        return True
+        # Rounded as encoding rounds, so that what a bank may encode is what is admitted.
+        limits = np.rint(self._limits).astype(np.int64)
+        return bool(np.all((vector <= limits) & (vector >= -limits)))
+
+    @cached_property
+    def _scales(self) -> np.ndarray:
+        return self._per_cell([math.ldexp(1.0, entry.bits) for entry in self.entries])
+
+    @cached_property
+    def _limits(self) -> np.ndarray:
+        return self._per_cell([math.ldexp(entry.bound, entry.bits) for entry in self.entries])
+
+    def _per_cell(self, values: list[float]) -> np.ndarray:
+        return np.repeat(np.array(values, dtype=float), [entry.size for entry in self.entries])
 
     def _cells(self) -> Iterator[tuple[Entry, slice]]:
         start = 0
@@ -202,11 +219,8 @@ class ReleaseSpec:
             start += entry.size
 
 
-def _refuse_unless_within(release: str, entry: Entry, value: np.ndarray, limit: float) -> None:
-    # NaN compares false, so one comparison refuses both what is not finite and what is too large.
-    numbers = value.dtype.kind in "biuf"
-    if not numbers or not bool(np.all(np.abs(value.astype(np.float64)) <= limit)):
-        raise ReleaseError(
-            f"Release '{release}': '{entry.name}' holds a value that is no finite number or exceeds"
-            f" the bound {entry.bound:g}; refused, nothing was released."
-        )
+def _out_of_bounds(release: str, entry: Entry) -> ReleaseError:
+    return ReleaseError(
+        f"Release '{release}': '{entry.name}' holds a value that is no finite number or exceeds"
+        f" the bound {entry.bound:g}; refused, nothing was released."
+    )
