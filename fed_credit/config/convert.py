@@ -32,7 +32,7 @@ def build(kind: type[T], values: Mapping[str, Any], *, within: str = "") -> T:
     ----------
     kind : type
         A dataclass whose fields are scalars, optional scalars, enumerations (given by value),
-        lists of scalars or such dataclasses.
+        lists of scalars or of such dataclasses, mappings from names, or such dataclasses.
     values : mapping of str to object
         One entry per field, as YAML gives them.
     within : str
@@ -64,7 +64,21 @@ def plain(spec: Any) -> Any:
         return {item.name: plain(getattr(spec, item.name)) for item in fields(spec)}
     if isinstance(spec, Enum):
         return spec.value
+    if isinstance(spec, dict):
+        return {name: plain(item) for name, item in spec.items()}
     return [plain(item) for item in spec] if isinstance(spec, list) else spec
+
+
+def is_known(key: str) -> bool:
+    """Return whether a dotted key exists, or is a name of the user's own in a mapping."""
+    return key in known_keys() or any(key.startswith(f"{open_}.") for open_ in _open_keys())
+
+
+@cache
+def _open_keys() -> tuple[str, ...]:
+    from fed_credit.config.spec import MappingSpec
+
+    return tuple(f"data.mapping.{name}" for name in get_type_hints(MappingSpec))
 
 
 @cache
@@ -86,6 +100,10 @@ def known_keys() -> tuple[str, ...]:
 def unknown_key(key: str) -> ConfigurationError:
     """Return the error for a key that does not exist, with the nearest one that does."""
     section, _, leaf = key.rpartition(".")
+    if "[" in section:  # of a list's item
+        leaves = _leaves_of_item(section)
+        hint = suggestion(leaf, leaves) or f" The keys of {section} are {', '.join(leaves)}."
+        return ConfigurationError(f"The configuration has no key '{key}'.{hint}")
     same_leaf = [known for known in known_keys() if known.rpartition(".")[2] == leaf]
     siblings = [known for known in known_keys() if known.rpartition(".")[0] == section]
     if len(same_leaf) == 1:
@@ -96,6 +114,17 @@ def unknown_key(key: str) -> ConfigurationError:
     else:
         hint = suggestion(key, known_keys())
     return ConfigurationError(f"The configuration has no key '{key}'.{hint}")
+
+
+def _leaves_of_item(section: str) -> list[str]:
+    """Return the keys of a section of ``data.institutions[k]``."""
+    from fed_credit.config.spec import InstitutionSpec
+
+    kind: Any = InstitutionSpec
+    for name in section.partition("]")[2].strip(".").split("."):
+        if name:
+            kind = get_type_hints(kind)[name]
+    return list(get_type_hints(kind))
 
 
 def refused(key: str, value: Any, why: str) -> ConfigurationError:
@@ -135,8 +164,14 @@ def _value(hint: Any, value: Any, key: str) -> Any:
                 f"{key}={shown(value)} cannot be used: choose one of {', '.join(members)}.{near}"
             )
         return hint(value)
+    if get_origin(hint) is dict:
+        return _mapping(hint, value, key)
     if get_origin(hint) is list:
         (item_hint,) = get_args(hint)
+        if is_dataclass(item_hint):
+            if not isinstance(value, list):
+                raise refused(key, value, "it must be a list of sections, as in [{name: A, ...}]")
+            return [_value(item_hint, item, f"{key}[{place}]") for place, item in enumerate(value)]
         if not isinstance(value, list):
             raise refused(key, value, f"it must be {_EXPECTED[hint]}")
         if not all(_fits(item_hint, item) for item in value):
@@ -145,6 +180,14 @@ def _value(hint: Any, value: Any, key: str) -> Any:
     if not _fits(hint, value):
         raise refused(key, value, f"it must be {_EXPECTED[hint]}")
     return hint(value)
+
+
+def _mapping(hint: Any, value: Any, key: str) -> dict[str, Any]:
+    """Read names with their values; the names are the user's own."""
+    _, item_hint = get_args(hint)
+    if not isinstance(value, Mapping):
+        raise refused(key, value, "it must be names with their values, as in {a: b}")
+    return {str(name): _value(item_hint, item, f"{key}.{name}") for name, item in value.items()}
 
 
 def _fits(hint: Any, value: Any) -> bool:

@@ -9,7 +9,8 @@ from hydra.errors import HydraException, MissingConfigException, OverrideParseEx
 from omegaconf.errors import InterpolationResolutionError, OmegaConfBaseException
 from yaml import YAMLError
 
-from fed_credit.config.convert import known_keys, shown, unknown_key
+from fed_credit.config.convert import is_known, shown, unknown_key
+from fed_credit.config.urls import refuse_password
 from fed_credit.errors import ConfigurationError, suggestion
 
 # What composing a configuration raises when the user's files or overrides are at fault.
@@ -43,6 +44,7 @@ def check_overrides(
         run, or sets a group to no name.
     """
     for text in overrides:
+        refuse_password("An override", text)
         try:
             override = OverridesParser.create().parse_override(text)
         except HydraException:
@@ -56,7 +58,7 @@ def check_overrides(
             raise ConfigurationError(
                 f"{text} cannot be used: a run needs every key; set {key}=VALUE instead."
             )
-        if key not in groups and key not in known_keys():
+        if key not in groups and not is_known(key):
             raise unknown_key(key)
         if override.is_sweep_override() and not multirun:
             raise ConfigurationError(
@@ -123,6 +125,10 @@ def _of_composition(error: Exception, text: str) -> ConfigurationError:
             " not in the defaults list; mend its name."
         )
     if match := re.match(r"Could not override '(.+?)'", text):
+        if is_known(match[1]):
+            return ConfigurationError(
+                f"{match[1]} is a name of your own: write it with a plus, +{match[1]}=VALUE."
+            )
         inner = getattr(error.__cause__, "full_key", None) or ""
         return unknown_key(match[1] if match[1].startswith(inner) else inner)
     if match := re.match(r"In '(.+?)': \w+ raised while composing config:\s*(.*)", text):

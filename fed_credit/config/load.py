@@ -11,6 +11,7 @@ from omegaconf import DictConfig, OmegaConf
 
 from fed_credit.config.convert import build, plain
 from fed_credit.config.explain import COMPOSITION_ERRORS, check_overrides, explain
+from fed_credit.config.institutions import complete_institutions
 from fed_credit.config.location import conf_dir, groups
 from fed_credit.config.spec import SimulationSpec
 from fed_credit.config.validate import check
@@ -77,6 +78,7 @@ def to_spec(cfg: DictConfig) -> SimulationSpec:
         raise explain(error) from error
     if not isinstance(values, dict):
         raise ConfigurationError("The configuration must hold keys and values, not a list.")
+    complete_institutions(values)
     spec = build(SimulationSpec, {key: item for key, item in values.items() if key != "hydra"})
     check(spec)
     return spec
@@ -128,6 +130,7 @@ def from_yaml(path: Path) -> SimulationSpec:
     if not isinstance(values, dict):
         raise ConfigurationError(f"{path} holds no keys and values, so it is no run's.")
     try:
+        complete_institutions(values)
         spec = build(SimulationSpec, values)
         check(spec)
     except ConfigurationError as error:

@@ -46,7 +46,7 @@ class Converted:
     reason: str
 
 
-def convert(raw: pd.Series, field: Field) -> Converted:
+def convert(raw: pd.Series, field: Field, factor: float = 1.0) -> Converted:
     """Convert a column to its field's kind.
 
     Missing are: empty text, the source's own nulls, and the field's ``missing_codes``. For a field
@@ -59,13 +59,16 @@ def convert(raw: pd.Series, field: Field) -> Converted:
         ``(n,)`` of any dtype, as read.
     field : Field
         What the column is.
+    factor : float
+        What numbers are multiplied by, from the source's unit to the field's; missing codes are in
+        the source's unit, bounds in the field's.
 
     Returns
     -------
     Converted
     """
     if field.kind is Kind.NUMERIC:
-        return _numeric(raw, field)
+        return _numeric(raw, field, factor)
     if field.kind is Kind.BOOLEAN:
         return _boolean(raw, field)
     if field.kind is Kind.DATE:
@@ -142,7 +145,7 @@ def _without_codes(text: pd.Series, field: Field) -> pd.Series:
     return text.mask(text.isin(field.missing_codes)) if field.missing_codes else text
 
 
-def _numeric(raw: pd.Series, field: Field) -> Converted:
+def _numeric(raw: pd.Series, field: Field, factor: float) -> Converted:
     reason = "is not a finite number"
     if kinds.is_numeric_dtype(raw.dtype) and not kinds.is_complex_dtype(raw.dtype):
         given = raw.notna().to_numpy(dtype=bool)
@@ -158,6 +161,10 @@ def _numeric(raw: pd.Series, field: Field) -> Converted:
     codes = _parse_numbers(pd.Series(field.missing_codes, dtype="str"))
     if np.isfinite(codes).any():
         values[np.isin(values, codes)] = np.nan
+    if factor != 1.0:
+        values *= factor
+        broken |= np.isinf(values)
+        values[broken] = np.nan
     if field.outside is Outside.MISSING:
         if field.min is not None:
             values[values < field.min] = np.nan

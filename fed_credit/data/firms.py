@@ -7,20 +7,28 @@ whatever other loans, institutions or rows the source holds, and in whatever ord
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Callable
 
 import numpy as np
 import pandas as pd
 
+_BLOCK = 500_000
 
-def firm_codes(firm_id: pd.Series | None, loan_key: pd.Series) -> np.ndarray:
+
+def firm_codes(
+    firm_id: pd.Series | None, loan_key: Callable[[np.ndarray], pd.Series], num_loans: int
+) -> np.ndarray:
     """Return a code per loan, equal for loans of one firm.
 
     Parameters
     ----------
     firm_id : pandas.Series or None
         ``(n_loans,) str``: identifier of the firm; a loan without one counts as its own firm.
-    loan_key : pandas.Series
-        ``(n_loans,) str``: what identifies the loan itself.
+    loan_key : callable
+        Takes which loans have no firm, ``(n_loans,) bool``, and returns for these, ``(n,) str``,
+        what identifies the loan itself.
+    num_loans : int
+        ``n_loans``.
 
     Returns
     -------
@@ -29,11 +37,11 @@ def firm_codes(firm_id: pd.Series | None, loan_key: pd.Series) -> np.ndarray:
         with probability 3e-6.
     """
     if firm_id is None:
-        return _hashed(loan_key, b"loan")
+        return _hashed(loan_key(np.ones(num_loans, dtype=bool)), b"loan")
     codes = _hashed(firm_id, b"firm")
     own = firm_id.isna().to_numpy(dtype=bool)
     if own.any():
-        codes[own] = _hashed(loan_key[own], b"loan")
+        codes[own] = _hashed(loan_key(own), b"loan")
     return codes
 
 
@@ -94,11 +102,20 @@ def _mixed(z: np.ndarray) -> np.ndarray:
 
 
 def _hashed(text: pd.Series, person: bytes) -> np.ndarray:
-    codes, uniques = pd.factorize(text.to_numpy(dtype=object))
+    # By blocks, since as objects texts take many times their length.
+    codes = np.empty(len(text), dtype=np.int64)
+    for start in range(0, len(text), _BLOCK):
+        block = slice(start, start + _BLOCK)
+        codes[block] = _hashed_block(text.iloc[block], person)
+    return codes
+
+
+def _hashed_block(text: pd.Series, person: bytes) -> np.ndarray:
+    places, uniques = pd.factorize(text.to_numpy(dtype=object))
     digests = b"".join(
         hashlib.blake2b(str(value).encode("utf-8"), digest_size=8, person=person).digest()
         for value in uniques
     )
     table: np.ndarray = np.append(np.frombuffer(digests, dtype="<i8").astype(np.int64), 0)
-    found: np.ndarray = table[codes]
+    found: np.ndarray = table[places]
     return found

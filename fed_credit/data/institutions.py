@@ -144,7 +144,7 @@ def choose(names: pd.Series, *, min_loans: int, num_institutions: int | None) ->
     ):
         if value is not None and value < 1:
             raise ConfigurationError(f"{key}={value} must be at least 1.")
-    codes, found = pd.factorize(names.to_numpy(dtype=object), sort=False)
+    codes, found = pd.factorize(names, sort=False)
     sizes = np.bincount(codes, minlength=len(found))
     ranked = sorted(range(len(found)), key=lambda place: (-sizes[place], str(found[place])))
     large = [place for place in ranked if sizes[place] >= min_loans]

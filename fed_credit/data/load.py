@@ -80,8 +80,9 @@ def load_dataset(
             f"{spec.decision_point}; check data.features and data.exclude_fields."
         )
     records = read_records(spec, schema, fields)
-    frame = records.frame
+    frame, rejected = records.frame, records.rejected
     report = DataReport(rows=records.rows, rejected=records.num_rejected, reasons=records.reasons)
+    del records  # whose table need not outlive the selection of its rows
     labels = label(frame, schema, spec.target)
     labelled = labels.state == LabelState.LABELLED
     in_scope = labelled & _in_scope(frame, schema, spec)
@@ -95,7 +96,7 @@ def load_dataset(
             f" window, {report.out_of_scope} before data.approved_from): check data.target and"
             " data.approved_from."
         )
-    frame, y = frame.loc[in_scope], labels.y[in_scope]
+    frame, y = _rows(frame, np.flatnonzero(in_scope)), labels.y[in_scope]
     names = _institution_names(frame, schema, spec, y, seed)
     chosen = choose(names, min_loans=spec.min_loans, num_institutions=num_institutions)
     report.left_out = int((chosen.member < 0).sum())
@@ -106,8 +107,8 @@ def load_dataset(
     counts = np.bincount(chosen.member[order], minlength=len(chosen.names))
     # Of the whole source: whether a firm is shared must not depend on who takes part.
     firm = _firms(frame, schema)
-    shared = at_several(firm, pd.factorize(names.to_numpy(dtype=object))[0])
-    frame, y = frame.iloc[order], y[order]
+    shared = at_several(firm, pd.factorize(names)[0])
+    frame, y = _rows(frame, order), y[order]
     exposure, unknown = _exposure(frame, schema)
     if not 0 < y.sum() < len(y):
         raise DataError(
@@ -132,7 +133,7 @@ def load_dataset(
             else frame[schema.roles.true_pd].to_numpy(dtype=np.float64)
         ),
         report=report,
-        rejected=records.rejected,
+        rejected=rejected,
         shared_firm=shared[order],
     )
     report.fingerprint = fingerprint(dataset)
@@ -193,12 +194,17 @@ def _institution_names(
 
 def _firms(frame: pd.DataFrame, schema: Schema) -> np.ndarray:
     """Return the firms' codes; a loan of no known firm goes by its own identifier."""
-    key = pd.Series(frame.index.astype(str), index=frame.index, dtype="str")
     loan, bank, firm = schema.roles.loan_id, schema.roles.institution, schema.roles.firm_id
-    if loan is not None:
-        owner = "" if bank not in frame.columns else as_text(frame[bank]).fillna("")
-        key = (owner + "\x1f" + as_text(frame[loan])).fillna(key)
-    return firm_codes(None if firm is None else as_text(frame[firm]), key)
+
+    def key(own: np.ndarray) -> pd.Series:
+        rows = frame.loc[own]
+        named = pd.Series(rows.index.astype(str), index=rows.index, dtype="str")
+        if loan is not None:
+            owner = "" if bank not in rows.columns else as_text(rows[bank]).fillna("")
+            named = (owner + "\x1f" + as_text(rows[loan])).fillna(named)
+        return named
+
+    return firm_codes(None if firm is None else as_text(frame[firm]), key, len(frame))
 
 
 def _exposure(frame: pd.DataFrame, schema: Schema) -> tuple[np.ndarray, int]:
@@ -208,6 +214,15 @@ def _exposure(frame: pd.DataFrame, schema: Schema) -> tuple[np.ndarray, int]:
     values = frame[schema.roles.exposure].to_numpy(dtype=np.float64)
     unknown = ~(values >= 0.0)
     return np.where(unknown, 0.0, values), int(unknown.sum())
+
+
+def _rows(frame: pd.DataFrame, rows: np.ndarray) -> pd.DataFrame:
+    """Return rows by position, column by column, so that little is there twice at once."""
+    if len(rows) == len(frame) and (rows == np.arange(len(rows))).all():
+        return frame
+    index = frame.index[rows]
+    taken = {name: frame.pop(name).array.take(rows) for name in list(frame.columns)}
+    return pd.DataFrame(taken, index=index, copy=False)
 
 
 def _features(frame: pd.DataFrame, fields: tuple[Field, ...]) -> pd.DataFrame:

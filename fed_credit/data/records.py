@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass
 
 import pandas as pd
 
 from fed_credit.config.spec import DataSpec, PartitionKind, SplitKind
+from fed_credit.data.compact import TypedColumns
 from fed_credit.data.recipe import Recipe
 from fed_credit.data.schema import Field, Kind, Schema
-from fed_credit.data.sources import SOURCES
+from fed_credit.data.seen import SeenLoans
+from fed_credit.data.sources import open_sources
+from fed_credit.data.table import CHUNK_ROWS
 from fed_credit.data.validate import Validated, merge_rejected, validate
 from fed_credit.errors import DataError, SchemaError
+
+_MOST_LISTED = 1_000_000  # a file of another kind altogether must not fill the memory
 
 
 class RejectedRowsError(DataError):
@@ -37,28 +43,50 @@ class Records:
     Parameters
     ----------
     frame : pandas.DataFrame
-        ``(n_accepted, ...)`` typed records with the engineered fields; the index is the 0-based row
-        of the source.
+        ``(n_accepted, n_columns)`` typed records: the fields that play a role, and the features;
+        the index is the 0-based row over all sources.
     rejected : pandas.DataFrame
-        Rejected rows: ``row`` (1-based, in the source), ``field``, ``reason``, ``value``.
-    rows : int
-        Rows read.
+        Rejected rows: ``row`` (1-based, in its source), ``field``, ``reason``, ``value``, and the
+        bank under ``institution`` where there is a source per bank; at most a million lines.
+    rows, num_rejected : int
+        Rows read, and of these rejected.
+    reasons : dict of str to int
+        Rejected rows by field and reason, the commonest first.
     """
 
     frame: pd.DataFrame
     rejected: pd.DataFrame
     rows: int
+    num_rejected: int
+    reasons: dict[str, int]
 
-    @property
-    def num_rejected(self) -> int:
-        """Rejected rows; a row with several reasons counts once."""
-        return int(self.rejected["row"].nunique())
 
-    @property
+class _Rejected:
+    """The rejected rows, chunk by chunk: all are counted, the first are listed."""
+
+    def __init__(self) -> None:
+        self.rows = 0
+        self._listed: list[pd.DataFrame] = []
+        self._lines = 0
+        self._reasons: Counter[str] = Counter()
+
+    def add(self, checked: Validated, institution: str | None) -> None:
+        found = checked.rejected
+        self.rows += checked.num_rejected
+        counts = (found["field"] + " " + found["reason"]).value_counts()
+        self._reasons.update({str(reason): int(count) for reason, count in counts.items()})
+        if institution is not None:
+            found = found.assign(institution=pd.Series(institution, found.index, dtype="str"))
+        if not self._listed or self._lines < _MOST_LISTED:
+            self._listed.append(found.head(_MOST_LISTED - self._lines))
+            self._lines += len(self._listed[-1])
+
+    def listed(self) -> pd.DataFrame:
+        filled = [found for found in self._listed if len(found)] or self._listed[:1]
+        return pd.concat(filled, ignore_index=True)
+
     def reasons(self) -> dict[str, int]:
-        """Rejected rows by field and reason, the commonest first."""
-        counts = (self.rejected["field"] + " " + self.rejected["reason"]).value_counts()
-        return {str(reason): int(count) for reason, count in counts.items()}
+        return dict(sorted(self._reasons.items(), key=lambda item: (-item[1], item[0])))
 
 
 _ROLE_KINDS = {
@@ -107,8 +135,17 @@ def check_roles(schema: Schema, spec: DataSpec) -> None:
         )
 
 
-def read_records(spec: DataSpec, schema: Schema, fields: tuple[Field, ...]) -> Records:
-    """Read a source, validate its rows and engineer the fields that are asked for.
+def read_records(
+    spec: DataSpec,
+    schema: Schema,
+    fields: tuple[Field, ...],
+    *,
+    chunk_rows: int = CHUNK_ROWS,
+) -> Records:
+    """Read the sources, validate their rows and engineer the fields that are asked for.
+
+    Rows are read, checked and reduced to typed columns chunk by chunk, so that memory holds little
+    more than the columns of the result. The result does not depend on the size of the chunks.
 
     Engineered fields pass the same checks as the source's own. A column of the source that has the
     name of a field with a formula is not looked at: the formula says what the field is.
@@ -121,6 +158,8 @@ def read_records(spec: DataSpec, schema: Schema, fields: tuple[Field, ...]) -> R
         What the columns are.
     fields : tuple of Field
         The features.
+    chunk_rows : int
+        Most rows of a chunk.
 
     Returns
     -------
@@ -135,9 +174,7 @@ def read_records(spec: DataSpec, schema: Schema, fields: tuple[Field, ...]) -> R
     DataError
         If the source cannot be read, or has no rows.
     """
-    raw = SOURCES[spec.source](spec, schema).reset_index(drop=True)
-    if not len(raw):
-        raise DataError(f"data.source={spec.source} has no rows.")
+    sources = open_sources(spec, schema)
     roles = {role: name for role, name in vars(schema.roles).items() if name is not None}
     if spec.partition.kind is not PartitionKind.NATURAL:
         roles.pop("institution", None)
@@ -145,10 +182,34 @@ def read_records(spec: DataSpec, schema: Schema, fields: tuple[Field, ...]) -> R
     recipe = Recipe.of(schema, wanted)
     computed = {item.name for item in schema.fields.values() if item.formula}
     needed = [*(name for name in wanted if name not in computed), *dict(recipe.inputs)]
-    raw = raw.drop(columns=[name for name in raw.columns if name in computed])
-    checked = validate(raw, schema, needed=needed, required=_required(spec, roles))
-    checked = engineer(checked, schema, recipe)
-    records = Records(checked.frame, checked.rejected, len(raw))
+    kept = [name for name in vars(schema.roles).values() if name is not None]
+    columns = TypedColumns(
+        [*kept, *wanted],
+        [name for name in kept if schema.fields[name].kind in (Kind.INSTITUTION, Kind.TARGET)],
+    )
+    rejected, seen, rows = _Rejected(), SeenLoans(), 0
+    for source in sources:
+        before = rows
+        for raw in source.chunks(chunk_rows):
+            try:
+                checked = validate(
+                    raw.drop(columns=[name for name in raw.columns if name in computed]),
+                    source.schema,
+                    needed=needed,
+                    required=_required(spec, roles),
+                    factors=source.factors,
+                    seen=seen,
+                )
+            except SchemaError as error:
+                bank = "" if source.institution is None else f"Bank '{source.institution}', "
+                raise SchemaError(f"{bank}{source.where}: {error}") from None
+            checked = engineer(checked, source.schema, recipe)
+            columns.add(checked.frame.set_axis(checked.frame.index + before, axis=0))
+            rejected.add(checked, source.institution)
+            rows += len(raw)
+        if rows == before:
+            raise DataError(f"{source.where} has no rows.")
+    records = Records(columns.frame(), rejected.listed(), rows, rejected.rows, rejected.reasons())
     _check_rejected(spec, records)
     return records
 

@@ -1,25 +1,135 @@
-"""A researcher's own table: CSV (plain or gzip, UTF-8, with a header) or Parquet."""
+"""A table of records, wherever it lies: a CSV or Parquet file, or a query to a database.
+
+A table is read in chunks of the columns that are asked for. The records do not depend on the size
+of the chunks.
+"""
 
 from __future__ import annotations
 
-import csv
-import gzip
-import zlib
 from collections import Counter
+from collections.abc import Collection, Iterator, Sequence
 from pathlib import Path
+from typing import Protocol
 
 import pandas as pd
-import pyarrow as pa
-import pyarrow.csv
-import pyarrow.parquet
 
+from fed_credit.config.spec import CsvSpec, SourceSpec
 from fed_credit.errors import DataError
 
-_GZIP, _PARQUET = b"\x1f\x8b", b"PAR1"
+CHUNK_ROWS = 200_000
+AUTO = CsvSpec(delimiter="auto", encoding="auto", decimal=".")
+
+_PARQUET = b"PAR1"
 
 
-def read_table(path: Path) -> pd.DataFrame:
-    """Read a table; its content says what it is, whatever its name.
+class Table(Protocol):
+    """A table that is read in chunks.
+
+    Parameters
+    ----------
+    where : str
+        What to call it in messages: configuration key and place, without anything secret.
+    names : tuple of str
+        Its columns.
+    """
+
+    @property
+    def where(self) -> str: ...  # noqa: D102
+
+    @property
+    def names(self) -> tuple[str, ...]: ...  # noqa: D102
+
+    def chunks(
+        self, columns: Collection[str] | None = None, rows: int = CHUNK_ROWS
+    ) -> Iterator[pd.DataFrame]:
+        """Read the records; may be called again.
+
+        Parameters
+        ----------
+        columns : collection of str or None
+            Columns to read, others are passed over; None for all.
+        rows : int
+            Most rows of a chunk.
+
+        Yields
+        ------
+        pandas.DataFrame
+            ``(at most rows, n_columns)`` in the order of the table, RangeIndex from 0: ``str`` from
+            CSV, typed from Parquet, objects from a database.
+
+        Raises
+        ------
+        DataError
+            If the table cannot be read to its end, or has no rows.
+        """
+        ...
+
+
+def open_table(source: SourceSpec, key: str = "data") -> Table:
+    """Open a table; the content of a file says what it is, whatever its name.
+
+    Parameters
+    ----------
+    source : SourceSpec
+        Where it lies.
+    key : str
+        Configuration section of ``source``, for messages.
+
+    Returns
+    -------
+    Table
+        Whose columns are known; nothing else was read yet.
+
+    Raises
+    ------
+    DataError
+        If it is missing, a folder, empty, no such table, or has two columns of one name.
+    ConfigurationError
+        If the address of a database cannot be used.
+    """
+    table: Table
+    if source.url is not None:
+        from fed_credit.data.sql_table import SqlTable
+
+        table = SqlTable(source.url, source.query or "", key)
+    else:
+        table = _open_file(Path(source.path or "").expanduser(), source.csv, key)
+    check_names(table.names, table.where)
+    return table
+
+
+def _open_file(path: Path, csv: CsvSpec, key: str) -> Table:
+    where = f"{key}.path={path}"
+    if path.is_dir():
+        raise DataError(f"{where} is a folder; name the file in it.")
+    try:
+        with path.open("rb") as file:
+            start = file.read(4)
+    except FileNotFoundError:
+        raise DataError(f"{where} does not exist; check the path.") from None
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or "no such name"
+        raise DataError(f"{where} cannot be read ({reason}); check the path.") from None
+    if not start:
+        raise DataError(f"{where} is empty; a header and at least one row are needed.")
+    if start == _PARQUET or path.suffix.lower() in (".parquet", ".pq"):
+        from fed_credit.data.parquet_table import ParquetTable
+
+        return ParquetTable(path, where)
+    from fed_credit.data.csv_table import CsvTable
+
+    return CsvTable(path, where, csv, f"{key}.csv")
+
+
+def check_names(names: Sequence[str], where: str) -> None:
+    """Refuse a table with two columns of one name."""
+    repeated = [name for name, count in Counter(names).items() if count > 1]
+    if repeated:
+        raise DataError(f"{where} has more than one column '{repeated[0]}'; rename or drop one.")
+
+
+def read_table(path: Path, csv: CsvSpec = AUTO) -> pd.DataFrame:
+    """Read a whole table from a file.
 
     CSV values stay text, so that leading zeros and long identifiers survive; empty is missing, and
     nothing else (``NA`` is a value unless the schema lists it under ``missing_codes``).
@@ -28,6 +138,8 @@ def read_table(path: Path) -> pd.DataFrame:
     ----------
     path : Path
         The file.
+    csv : CsvSpec
+        How it is spelled, if it is CSV.
 
     Returns
     -------
@@ -37,96 +149,7 @@ def read_table(path: Path) -> pd.DataFrame:
     Raises
     ------
     DataError
-        If the file is missing, a folder, empty, cut off, not UTF-8, has rows of another length
-        than its header or two columns of one name, or has no rows.
+        As :func:`open_table`, and if a row is of another length than the header, or there is none.
     """
-    where = f"data.path={path}"
-    if path.is_dir():
-        raise DataError(f"{where} is a folder; name the file in it.")
-    try:
-        with path.open("rb") as file:
-            start = file.read(4)
-    except FileNotFoundError:
-        raise DataError(f"{where} does not exist; check the path.") from None
-    except OSError as error:
-        raise DataError(f"{where} cannot be read ({error.strerror}).") from None
-    if not start:
-        raise DataError(f"{where} is empty; a header and at least one row are needed.")
-    parquet = start == _PARQUET or path.suffix.lower() in (".parquet", ".pq")
-    table = _parquet(path, where) if parquet else _csv(path, where, start.startswith(_GZIP))
-    names = [str(name) for name in table.column_names]
-    repeated = [name for name, count in Counter(names).items() if count > 1]
-    if repeated:
-        raise DataError(f"{where} has more than one column '{repeated[0]}'; rename or drop one.")
-    if table.num_rows == 0:
-        raise DataError(f"{where} has a header but no rows.")
-    frame: pd.DataFrame = table.to_pandas(ignore_metadata=True, date_as_object=False)
-    return frame.rename(columns=lambda name: str(name).strip())
-
-
-def _parquet(path: Path, where: str) -> pa.Table:
-    try:
-        return pyarrow.parquet.read_table(path, partitioning=None)
-    except (pa.ArrowException, OSError) as error:
-        raise DataError(
-            f"{where} is not a whole Parquet file ({_first_line(error)}); write or copy it again."
-        ) from None
-
-
-def _csv(path: Path, where: str, zipped: bool) -> pa.Table:
-    short: list[pyarrow.csv.InvalidRow] = []
-
-    def note(row: pyarrow.csv.InvalidRow) -> str:
-        short.append(row)
-        return "skip"
-
-    try:
-        names = _header(path, zipped)
-        if not names:
-            raise DataError(f"{where} begins with an empty line; a header is expected there.")
-        with pa.input_stream(str(path), compression="gzip" if zipped else None) as stream:
-            table = pyarrow.csv.read_csv(
-                stream,
-                read_options=pyarrow.csv.ReadOptions(use_threads=False),  # else no row numbers
-                parse_options=pyarrow.csv.ParseOptions(
-                    newlines_in_values=True, invalid_row_handler=note
-                ),
-                convert_options=pyarrow.csv.ConvertOptions(
-                    column_types={name: pa.string() for name in names},
-                    null_values=[""],
-                    strings_can_be_null=True,
-                ),
-            )
-    except UnicodeDecodeError:
-        raise DataError(f"{where} is not UTF-8; save it as UTF-8.") from None
-    except (pa.ArrowException, OSError, EOFError, zlib.error, csv.Error) as error:
-        reason = _first_line(error)
-        if "UTF8" in reason:
-            raise DataError(f"{where} is not UTF-8; save it as UTF-8.") from None
-        if zipped:
-            raise DataError(f"{where} is not a whole gzip file; copy or pack it again.") from None
-        if "Empty CSV" in reason:  # a header without a line end
-            raise DataError(f"{where} has a header but no rows.") from None
-        # Arrow quotes the row, which may hold a firm's data.
-        raise DataError(f"{where} is not a comma-separated table with a header line.") from None
-    if short:
-        raise DataError(
-            f"{where}: line {short[0].number} has {short[0].actual_columns} values where the header"
-            f" has {short[0].expected_columns}; mend the line, or copy the file again if it was"
-            " cut off."
-        )
-    return table
-
-
-def _header(path: Path, zipped: bool) -> list[str]:
-    """Read the names of the columns, which must be known for all of them to stay text."""
-    with (
-        gzip.open(path, "rt", encoding="utf-8-sig", newline="")
-        if zipped
-        else path.open("rt", encoding="utf-8-sig", newline="")
-    ) as file:
-        return next(csv.reader(file), [])
-
-
-def _first_line(error: BaseException) -> str:
-    return (str(error).splitlines() or ["unreadable"])[0].rstrip(". ")
+    table = open_table(SourceSpec(path=str(path), url=None, query=None, csv=csv))
+    return pd.concat(list(table.chunks()), ignore_index=True)

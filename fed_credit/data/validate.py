@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -10,6 +10,7 @@ import pandas as pd
 
 from fed_credit.data.convert import allowed_values, as_text, convert
 from fed_credit.data.schema import Field, Kind, Missing, Outside, Schema
+from fed_credit.data.seen import SeenLoans
 from fed_credit.errors import SchemaError, suggestion
 
 _LONGEST_VALUE = 80
@@ -56,6 +57,8 @@ def validate(
     *,
     needed: Collection[str] | None = None,
     required: Collection[str] = (),
+    factors: Mapping[str, float] | None = None,
+    seen: SeenLoans | None = None,
 ) -> Validated:
     """Convert and check the rows of a source against a schema.
 
@@ -76,6 +79,10 @@ def validate(
         Fields without which nothing can be done; the fields that play a role by default.
     required : collection of str
         Fields whose missing values reject the row, whatever the schema allows.
+    factors : mapping of str to float, optional
+        By field, what its numbers are multiplied by before bounds are checked.
+    seen : SeenLoans, optional
+        The loans of earlier chunks of the same source; those of this one are added.
 
     Returns
     -------
@@ -93,12 +100,13 @@ def validate(
     columns: dict[str, pd.Series] = {}
     faults: list[_Fault] = []
     for item in fields:
-        converted = convert(raw[item.name], item)
+        converted = convert(raw[item.name], item, (factors or {}).get(item.name, 1.0))
         columns[item.name] = converted.values
         if converted.broken.any():
             faults.append(_Fault(item.name, converted.reason, np.flatnonzero(converted.broken)))
     frame = pd.DataFrame(columns, index=raw.index)
-    faults += _check_rows(frame, schema, fields, required)
+    repeated = _repeated_loans(frame, schema, SeenLoans() if seen is None else seen)
+    faults += _check_rows(frame, schema, fields, required, repeated)
     rejected = _rejected(faults, raw, index, schema)
     accepted = np.ones(len(raw), dtype=bool)
     for fault in faults:
@@ -140,14 +148,18 @@ def _check_columns(raw: pd.DataFrame, schema: Schema, needed: Collection[str]) -
 
 
 def _check_rows(
-    frame: pd.DataFrame, schema: Schema, fields: list[Field], required: Collection[str]
+    frame: pd.DataFrame,
+    schema: Schema,
+    fields: list[Field],
+    required: Collection[str],
+    repeated: pd.Series,
 ) -> list[_Fault]:
     """Check the converted rows with pandera; its failure cases are the faults."""
     import pandera.pandas as pa
     from pandera.config import ValidationDepth, config_context
     from pandera.errors import SchemaErrors
 
-    repeated, premature = _repeated_loans(frame, schema), _premature_events(frame, schema)
+    premature = _premature_events(frame, schema)
     contract = {}
     for item in fields:
         checks = []
@@ -187,13 +199,16 @@ def _absent(pa: object, flagged: pd.Series, reason: str):  # type: ignore[no-unt
     return pa.Check(lambda column: ~flagged.loc[column.index], error=reason)  # type: ignore[attr-defined]
 
 
-def _repeated_loans(frame: pd.DataFrame, schema: Schema) -> pd.Series:
+def _repeated_loans(frame: pd.DataFrame, schema: Schema, seen: SeenLoans) -> pd.Series:
     """Flag the second and later rows of one loan; identifiers are an institution's own."""
     loan, bank = schema.roles.loan_id, schema.roles.institution
     if loan is None or loan not in frame.columns:
         return pd.Series(False, index=frame.index)
     keys = [loan] if bank is None or bank not in frame.columns else [bank, loan]
-    return frame.duplicated(keys, keep="first") & frame[loan].notna()
+    named = frame[loan].notna()
+    flags = pd.Series(False, index=frame.index)
+    flags[named] = seen.repeated(frame.loc[named, keys].fillna(""))
+    return flags
 
 
 def _premature_events(frame: pd.DataFrame, schema: Schema) -> pd.Series:

@@ -54,7 +54,11 @@ def assert_typed(value: Any, hint: Any) -> None:
             assert_typed(value, inner)
     elif get_origin(hint) is list:
         for item in value:
-            assert type(item) is get_args(hint)[0]
+            assert_typed(item, get_args(hint)[0])
+    elif get_origin(hint) is dict:
+        for name, item in value.items():
+            assert_typed(name, get_args(hint)[0])
+            assert_typed(item, get_args(hint)[1])
     elif dataclasses.is_dataclass(hint):
         assert type(value) is hint
         for name, inner in get_type_hints(hint).items():

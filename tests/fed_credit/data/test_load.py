@@ -11,7 +11,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fed_credit.config.spec import (
+    CsvSpec,
     DataSpec,
+    MappingSpec,
     PartitionKind,
     PartitionSpec,
     SourceKind,
@@ -88,6 +90,11 @@ def spec(folder: Path, frame: pd.DataFrame | None = None, **changed: object) -> 
     made = DataSpec(
         source=SourceKind.TABLE,
         path=str(path),
+        url=None,
+        query=None,
+        csv=CsvSpec("auto", "auto", "."),
+        mapping=MappingSpec({}, {}, {}, {}),
+        institutions=[],
         schema="hand",
         decision_point=KnownAt.APPLICATION,
         allow_late_fields=[],

@@ -232,12 +232,17 @@ def test_banks_without_bads_in_a_part_are_named() -> None:
 def test_firms_are_known_by_their_identifier_alone() -> None:
     firm = pd.Series(["x", None, "y", "x", None], dtype="str")
     loan = pd.Series(["1", "2", "3", "4", "5"], dtype="str")
-    codes = firm_codes(firm, loan)
+
+    def key(own: np.ndarray) -> pd.Series:
+        return loan[own]
+
+    codes = firm_codes(firm, key, 5)
     assert codes[0] == codes[3]
     assert len(set(codes)) == 4
-    assert (firm_codes(firm[::-1], loan[::-1])[::-1] == codes).all()
-    assert codes[2] == firm_codes(pd.Series(["y"], dtype="str"), loan[:1])[0]
-    assert len(set(firm_codes(None, loan))) == 5
+    backwards = firm_codes(firm[::-1], lambda own: loan[::-1][own], 5)
+    assert (backwards[::-1] == codes).all()
+    assert codes[2] == firm_codes(pd.Series(["y"], dtype="str"), key, 1)[0]
+    assert len(set(firm_codes(None, key, 5))) == 5
 
 
 def test_keys_are_uniform_and_differ_by_firm_and_seed() -> None:

@@ -1,0 +1,120 @@
+"""Records from a CSV file, plain or gzip, in any encoding and with any delimiter."""
+
+from __future__ import annotations
+
+import csv
+import zlib
+from collections.abc import Collection, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pandas as pd
+import pyarrow as pa
+import pyarrow.csv
+
+from fed_credit.config.spec import CsvSpec
+from fed_credit.data.arrow import to_frame
+from fed_credit.data.csv_dialect import detect, not_in_encoding
+from fed_credit.data.table import CHUNK_ROWS
+from fed_credit.errors import DataError
+
+_BLOCK_BYTES = 16 << 20  # the longest row, and what is parsed at a time
+
+
+class CsvTable:
+    """A CSV file; all values are text, and empty ones missing."""
+
+    def __init__(self, path: Path, where: str, spec: CsvSpec, key: str) -> None:
+        self.where = where
+        self._path, self._spec, self._key = path, spec, key
+        self._dialect = detect(path, where, spec, key)
+        self.names = self._dialect.names
+
+    def chunks(
+        self, columns: Collection[str] | None = None, rows: int = CHUNK_ROWS
+    ) -> Iterator[pd.DataFrame]:
+        """Read the records; see :class:`fed_credit.data.table.Table`."""
+        places = [k for k, name in enumerate(self.names) if columns is None or name in columns]
+        names = [self.names[k] for k in places]
+        read, short = 0, list[pyarrow.csv.InvalidRow]()
+        with self._explained():
+            batches = self._batches(places, short)
+        while True:
+            with self._explained():
+                batch = next(batches, None)
+            if short:
+                raise DataError(
+                    f"{self.where}: line {short[0].number} has {short[0].actual_columns} values"
+                    f" where the header has {short[0].expected_columns}; mend the line, or copy the"
+                    " file again if it was cut off."
+                )
+            if batch is None:
+                break
+            for start in range(0, batch.num_rows, rows):
+                piece = batch.slice(start, rows)
+                yield to_frame(piece, names).set_axis(
+                    pd.RangeIndex(read, read + piece.num_rows), axis=0
+                )
+                read += piece.num_rows
+        if not read:
+            raise DataError(f"{self.where} has a header but no rows.")
+
+    def _batches(
+        self, places: list[int], short: list[pyarrow.csv.InvalidRow]
+    ) -> Iterator[pa.RecordBatch]:
+        def note(row: pyarrow.csv.InvalidRow) -> str:
+            short.append(row)
+            return "skip"
+
+        # By place, since a header may name a column twice or leave a name empty.
+        keys = [str(k) for k in range(len(self.names))]
+        kept = [str(k) for k in places]
+        with pa.input_stream(
+            str(self._path), compression="gzip" if self._dialect.zipped else None
+        ) as stream:
+            yield from pyarrow.csv.open_csv(
+                stream,
+                read_options=pyarrow.csv.ReadOptions(
+                    use_threads=False,  # else no row numbers
+                    block_size=_BLOCK_BYTES,
+                    column_names=keys,
+                    skip_rows_after_names=1,
+                    encoding="utf8"
+                    if self._dialect.encoding == "utf-8"
+                    else self._dialect.encoding,
+                ),
+                parse_options=pyarrow.csv.ParseOptions(
+                    delimiter=self._dialect.delimiter,
+                    newlines_in_values=True,
+                    invalid_row_handler=note,
+                ),
+                convert_options=pyarrow.csv.ConvertOptions(
+                    column_types={key: pa.string() for key in keys},
+                    include_columns=kept,
+                    null_values=[""],
+                    strings_can_be_null=True,
+                ),
+            )
+
+    @contextmanager
+    def _explained(self) -> Iterator[None]:
+        try:
+            yield
+        except UnicodeError:
+            raise not_in_encoding(self.where, self._dialect.encoding, self._key) from None
+        except (pa.ArrowException, OSError, EOFError, ValueError, zlib.error, csv.Error) as error:
+            reason = str(error)
+            if "UTF8" in reason:
+                raise not_in_encoding(self.where, self._dialect.encoding, self._key) from None
+            if self._dialect.bare or "Empty CSV" in reason:  # a header without a line end
+                raise DataError(f"{self.where} has a header but no rows.") from None
+            if self._dialect.zipped and "CSV" not in reason and "straddling" not in reason:
+                raise DataError(
+                    f"{self.where} is not a whole gzip file; copy or pack it again."
+                ) from None
+            # Arrow quotes the row, which may hold a firm's data.
+            raise DataError(
+                f"{self.where} is not a table with a header line and the delimiter"
+                f" {self._dialect.delimiter!r}; check {self._key}.delimiter and look for a quote"
+                " that is never closed."
+            ) from None
