@@ -80,7 +80,8 @@ class Bank:
         Raises
         ------
         ReleaseError
-            If the bank does not allow the task, or its book lacks one of the run's features.
+            If the bank does not allow the task, or its book lacks one of the run's features or
+            holds one that was computed otherwise than the run says.
         """
         if task not in self.tasks:
             raise ReleaseError(f"{self.name} does not answer the task '{task}'; refused.")
@@ -89,4 +90,9 @@ class Bank:
                 raise ReleaseError(
                     f"{self.name}'s loan book does not offer '{feature.name}' as a feature at the"
                     f" decision point '{spec.decision_point}'; refused."
+                )
+            if feature.recipe != self.book.recipes.get(feature.name):
+                raise ReleaseError(
+                    f"{self.name}'s loan book holds '{feature.name}' computed otherwise than the"
+                    " run says; bank and operator need the same schema; refused."
                 )

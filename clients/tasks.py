@@ -13,6 +13,7 @@ from flwr.client import NumPyClient
 
 from clients.bank import Bank
 from fed_credit.data.book import Part
+from fed_credit.errors import ReleaseError
 from fed_credit.evaluation.sums import ScoreSums, score_sums
 from fed_credit.features.statistics import count, moments
 from fed_credit.models import family
@@ -147,6 +148,10 @@ CLIENTS: dict[Task, type[BankClient]] = {
 
 
 def _score(bank: Bank, task: TaskConfig, weights: Weights, part: Part) -> ScoreSums:
+    if part not in (Part.VALIDATION, Part.TEST):
+        raise ReleaseError(
+            f"{bank.name} scores validation and test loans; it was asked for another part; refused."
+        )
     x = bank.matrix(task.fitted, part)
     p = default_probability(weights, x, task.spec.model, task.log_odds_offset)
     return score_sums(bank.labels(part), p, bins=task.spec.histogram_bins)

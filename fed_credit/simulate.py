@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import sys
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -14,13 +15,13 @@ from rich.console import Console
 from fed_credit.artefact import Artefact, save_artefact
 from fed_credit.config.load import from_yaml, resolved_yaml
 from fed_credit.config.location import schema_dir
-from fed_credit.config.spec import SimulationSpec, Weighting
+from fed_credit.config.spec import SimulationSpec, SplitKind, Weighting
 from fed_credit.data.book import Dataset
 from fed_credit.data.load import load_dataset
 from fed_credit.data.records import RejectedRowsError
 from fed_credit.data.split import split_warnings
 from fed_credit.errors import ConfigurationError, DataError
-from fed_credit.files import plain, write_json, write_text
+from fed_credit.files import append_text, plain, write_json, write_text
 from fed_credit.repeat import Repeat, RepeatRunner
 from fed_credit.reporting.progress import RunProgress
 from fed_credit.reporting.report import render_report
@@ -117,7 +118,7 @@ def simulate(spec: SimulationSpec) -> SimulationResult:
                 dataset,
                 repeats,
                 artefact,
-                [*dataset.warnings, *split_warnings(dataset, repeats[0].parts)],
+                _warnings(spec, dataset, repeats),
                 time.perf_counter() - start,
             )
         )
@@ -133,6 +134,16 @@ def simulate(spec: SimulationSpec) -> SimulationResult:
         soft_wrap=True,
     )
     return SimulationResult(folder, results, artefact)
+
+
+def _warnings(spec: SimulationSpec, dataset: Dataset, repeats: Sequence[Repeat]) -> list[str]:
+    warnings = [*dataset.warnings, *split_warnings(dataset, repeats[0].parts)]
+    if spec.data.split.kind is SplitKind.OUT_OF_TIME and len(repeats) > 1:
+        warnings.append(
+            f"All {len(repeats)} repeats test on the same loans, those after the cut: intervals"
+            " leave out the noise of these loans and are too narrow."
+        )
+    return warnings
 
 
 def _check_folder(spec: SimulationSpec, folder: Path) -> None:
@@ -210,15 +221,17 @@ class _MetricsLog:
         fresh = [m for m in state.history if (repeat, m.number) not in self._written]
         if not fresh:
             return
-        with self._path.open("a", encoding="utf-8") as file:
-            for m in fresh:
-                line = {
-                    "repeat": repeat,
-                    "round": m.number,
-                    "loss": m.loss,
-                    "auc": m.auc,
-                    "loans": m.loans,
-                    "banks": m.banks,
-                }
-                file.write(json.dumps(plain(line), allow_nan=False) + "\n")
-                self._written.add((repeat, m.number))
+        lines = [
+            {
+                "repeat": repeat,
+                "round": m.number,
+                "loss": m.loss,
+                "auc": m.auc,
+                "loans": m.loans,
+                "banks": m.banks,
+            }
+            for m in fresh
+        ]
+        text = "".join(json.dumps(plain(line), allow_nan=False) + "\n" for line in lines)
+        append_text(self._path, text)
+        self._written.update((repeat, m.number) for m in fresh)

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from clients.bank import Bank
 from clients.tasks import CLIENTS, TrainingClient
 from fed_credit.data.book import Dataset, LoanBook, Part
+from fed_credit.errors import ReleaseError
 from fed_credit.evaluation.metrics import measure
 from fed_credit.models.protocol import Weights
 from fed_credit.releases import ReleaseSpec
@@ -104,13 +105,17 @@ def test_training_depends_on_its_arguments_alone(
 def test_training_lowers_the_loss(
     banks: list[Bank], task_config: TaskConfig, weights: Weights
 ) -> None:
-    config = replace(task_config, spec=replace(task_config.spec, local_epochs=5), part=Part.TRAIN)
-    client = TrainingClient(banks[0])
-    trained, _, _ = client.fit(weights, config.to_config())
-    before, n, _ = client.evaluate(weights, config.to_config())
-    after, _, _ = client.evaluate(trained, config.to_config())
-    assert after < before
-    assert n == len(banks[0].rows(Part.TRAIN))
+    config = replace(task_config, spec=replace(task_config.spec, local_epochs=5))
+    bank = banks[0]
+    trained, n, _ = TrainingClient(bank).fit(weights, config.to_config())
+    x, y = bank.matrix(config.fitted, Part.TRAIN), bank.labels(Part.TRAIN)
+
+    def loss(model: Weights) -> float:
+        p = default_probability(model, x, config.spec.model, 0.0)
+        return measure(y, p, calibration_bins=10).log_loss
+
+    assert loss(trained) < loss(weights)
+    assert n == len(y)
 
 
 @pytest.mark.parametrize("part", [Part.VALIDATION, Part.TEST])
@@ -155,3 +160,11 @@ def test_every_task_asks_the_bank_first(
             _fit(task, silent, task_config, weights)
     with pytest.raises(ReleaseError, match="does not answer"):
         TrainingClient(silent).evaluate(weights, task_config.to_config())
+
+
+@pytest.mark.parametrize("part", [Part.TRAIN, Part.SET_ASIDE])
+def test_training_loans_are_not_scored_for_anyone(
+    dataset: Dataset, parts: np.ndarray, task_config: TaskConfig, weights: Weights, part: Part
+) -> None:
+    with pytest.raises(ReleaseError, match="another part"):
+        _fit(Task.EVALUATION, _pooled(dataset, parts), replace(task_config, part=part), weights)
