@@ -7,6 +7,7 @@ What it remembers between rounds goes into the checkpoint, so a resumed run give
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from typing import cast
 
 import numpy as np
 from flwr.app import ArrayRecord, Message, MetricRecord
@@ -21,23 +22,46 @@ from strategies.exchange import Roster
 from strategies.summed import SummedFedAvg, named, take
 
 
-class _Float32(FedAvg):
-    """Stands first: Flower's optimisers compute some steps in float64, banks train in float32.
+class _ServerOptimiser(FedAvg):
+    """Stands first: joins the banks, and keeps weights in float32, as the banks train.
 
     Not derived from :class:`SummedFedAvg`, which has to come after Flower's optimisers.
+
+    Parameters
+    ----------
+    roster : Roster
+        The banks' registered names.
+    task : TaskConfig
+        What a round asks for.
+    quorum, share : float, default=1.0
+        See :class:`~strategies.weighted_fedavg.WeightedFedAvg`.
+    **parameters : float
+        Of Flower's optimiser.
     """
+
+    def __init__(
+        self,
+        roster: Roster,
+        task: TaskConfig,
+        *,
+        quorum: float = 1.0,
+        share: float = 1.0,
+        **parameters: float,
+    ) -> None:
+        super().__init__(**parameters)  # type: ignore[arg-type]
+        cast(SummedFedAvg, self).join(roster, task, quorum=quorum, share=share)
 
     def aggregate_train(
         self, server_round: int, replies: Iterable[Message]
     ) -> tuple[ArrayRecord | None, MetricRecord | None]:
-        """Return the moved model as float32, and what the banks measured of the incoming one."""
+        """Return the moved model, and what the banks measured of the incoming one."""
         model, metrics = super().aggregate_train(server_round, replies)
         if model is not None:
             model = ArrayRecord([a.astype(np.float32) for a in model.to_numpy_ndarrays()])
         return model, metrics
 
 
-class _Moments(_Float32):
+class _Moments(_ServerOptimiser):
     """The state that FedAdam, FedYogi and FedAdagrad share: first and second moments."""
 
     m_t: dict[str, np.ndarray] | None
@@ -55,123 +79,39 @@ class _Moments(_Float32):
 class WeightedFedAdam(_Moments, FlowerFedAdam, SummedFedAvg):
     """FedAdam (Reddi et al., Adaptive Federated Optimization, 2021).
 
-    Parameters
-    ----------
-    roster : Roster
-        The banks' registered names.
-    task : TaskConfig
-        What a round asks for.
-    eta : float
-        Server learning rate.
-    beta_1, beta_2 : float
-        Decay of the first and second moments.
-    tau : float
-        Adaptivity: the smaller, the more adaptive.
-    quorum, share : float, default=1.0
-        See :class:`~strategies.weighted_fedavg.WeightedFedAvg`.
+    Parameters: ``eta``, the server's learning rate; ``beta_1`` and ``beta_2``, the decay of the
+    moments; ``tau``, the smaller, the more adaptive.
     """
-
-    def __init__(
-        self,
-        roster: Roster,
-        task: TaskConfig,
-        *,
-        eta: float,
-        beta_1: float,
-        beta_2: float,
-        tau: float,
-        quorum: float = 1.0,
-        share: float = 1.0,
-    ) -> None:
-        super().__init__(eta=eta, beta_1=beta_1, beta_2=beta_2, tau=tau)
-        self.join(roster, task, quorum=quorum, share=share)
 
 
 class WeightedFedYogi(_Moments, FlowerFedYogi, SummedFedAvg):
     """FedYogi (Reddi et al., 2021): the second moment moves by the sign of its difference.
 
-    Parameters
-    ----------
-    roster, task, eta, beta_1, beta_2, tau, quorum, share
-        See :class:`WeightedFedAdam`.
+    Parameters as :class:`WeightedFedAdam`.
     """
-
-    def __init__(
-        self,
-        roster: Roster,
-        task: TaskConfig,
-        *,
-        eta: float,
-        beta_1: float,
-        beta_2: float,
-        tau: float,
-        quorum: float = 1.0,
-        share: float = 1.0,
-    ) -> None:
-        super().__init__(eta=eta, beta_1=beta_1, beta_2=beta_2, tau=tau)
-        self.join(roster, task, quorum=quorum, share=share)
 
 
 class WeightedFedAdagrad(_Moments, FlowerFedAdagrad, SummedFedAvg):
     """FedAdagrad (Reddi et al., 2021): the second moment only grows.
 
-    Parameters
-    ----------
-    roster, task, eta, tau, quorum, share
-        See :class:`WeightedFedAdam`.
+    Parameters: ``eta`` and ``tau`` of :class:`WeightedFedAdam`.
     """
 
-    def __init__(
-        self,
-        roster: Roster,
-        task: TaskConfig,
-        *,
-        eta: float,
-        tau: float,
-        quorum: float = 1.0,
-        share: float = 1.0,
-    ) -> None:
-        super().__init__(eta=eta, tau=tau)
-        self.join(roster, task, quorum=quorum, share=share)
 
-
-class WeightedFedAvgM(_Float32, FlowerFedAvgM, SummedFedAvg):
+class WeightedFedAvgM(_ServerOptimiser, FlowerFedAvgM, SummedFedAvg):
     """FedAvgM (Hsu, Qi and Brown, Measuring the Effects of Non-Identical Data Distribution, 2019).
 
-    Parameters
-    ----------
-    roster : Roster
-        The banks' registered names.
-    task : TaskConfig
-        What a round asks for.
-    server_learning_rate : float
-        Of the server's step.
-    server_momentum : float
-        Share of the last step that is kept.
-    quorum, share : float, default=1.0
-        See :class:`~strategies.weighted_fedavg.WeightedFedAvg`.
+    Parameters: ``server_learning_rate`` of the server's step and ``server_momentum``, the share of
+    the last step that is kept.
     """
 
     momentum_vector: list[np.ndarray] | None
     current_arrays: ArrayRecord | None
 
-    def __init__(
-        self,
-        roster: Roster,
-        task: TaskConfig,
-        *,
-        server_learning_rate: float,
-        server_momentum: float,
-        quorum: float = 1.0,
-        share: float = 1.0,
-    ) -> None:
-        super().__init__(server_learning_rate=server_learning_rate, server_momentum=server_momentum)
-        self.join(roster, task, quorum=quorum, share=share)
-
     def aggregate_train(
         self, server_round: int, replies: Iterable[Message]
     ) -> tuple[ArrayRecord | None, MetricRecord | None]:
-        """Return the moved model; the next round starts from it in float32, as the banks do."""
+        """Return the moved model; the next round starts from it as the banks got it."""
         model, metrics = super().aggregate_train(server_round, replies)
         self.current_arrays = model
         return model, metrics
