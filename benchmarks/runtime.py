@@ -106,7 +106,7 @@ def _federate(
 ) -> tuple[float, list[TrainingState]]:
     """Run the federation; return the seconds from the first round to the last evaluation."""
     local = spec.runtime.kind is RuntimeKind.LOCAL
-    run_spec = RunSpec.of(spec, feature_specs(dataset.fields), spec.seed)
+    run_spec = RunSpec.of(spec, feature_specs(dataset.fields, dataset.schema), spec.seed)
     clock: list[float] = []
     job = FederatedJob(
         spec=run_spec,

@@ -70,14 +70,21 @@ class Artefact:
         Parameters
         ----------
         frame : pandas.DataFrame
-            ``(n, ...)`` with a column for every feature, as in a loan book.
+            ``(n, ...)`` with the raw fields that engineered features are computed from, or the
+            engineered features themselves, and the other features.
 
         Returns
         -------
         numpy.ndarray
             ``(n,) float64``.
+
+        Raises
+        ------
+        DataError
+            If a feature can be neither found nor computed, or a loan would have been rejected in
+            training.
         """
-        x = self.preprocessor.transform(frame)
+        x = self.preprocessor.transform(self.preprocessor.engineer(frame))
         return default_probability(self.weights, x, self.model, self.log_odds_offset)
 
 

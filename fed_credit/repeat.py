@@ -98,7 +98,7 @@ class RepeatRunner:
         spec, dataset = self.spec, self.dataset
         seed = spec.seed if number == 0 else keyed_seed(spec.seed, "repeat", number)
         parts = assign_parts(dataset, spec.data.split, spec.data.target.window_months, seed)
-        run_spec = RunSpec.of(spec, feature_specs(dataset.fields), seed)
+        run_spec = RunSpec.of(spec, feature_specs(dataset.fields, dataset.schema), seed)
         folder = self.folder / "repeats" / f"{number:03d}"
         state = load_checkpoint(folder / CHECKPOINT, run_spec)
         if state is not None and (folder / SCORES).exists():

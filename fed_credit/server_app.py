@@ -131,13 +131,14 @@ def _main(grid: Grid, context: Context) -> None:
             "Without a data set at hand the number of banks must be said: set"
             " federation.num_institutions=K in the run's overrides."
         )
-    fields = resolve_schema(spec.data.schema, schema_dir()).features(
+    schema = resolve_schema(spec.data.schema, schema_dir())
+    fields = schema.features(
         spec.data.decision_point,
         allow_late=spec.data.allow_late_fields,
         exclude=spec.data.exclude_fields,
         only=spec.data.features,
     )
-    run_spec = RunSpec.of(spec, feature_specs(fields), spec.seed)
+    run_spec = RunSpec.of(spec, feature_specs(fields, schema), spec.seed)
     folder = Path(spec.run_dir)
     job = FederatedJob(
         spec=run_spec,

@@ -3,7 +3,13 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Sequence
+import secrets
+import shutil
+import socket
+import subprocess
+import tempfile
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -96,7 +102,7 @@ def make_run_spec(
     """Take the part of a configuration that travels, over the in-memory data set's features."""
 
     def make(*overrides: str) -> RunSpec:
-        return RunSpec.of(make_spec(*overrides), feature_specs(dataset.fields), 7)
+        return RunSpec.of(make_spec(*overrides), feature_specs(dataset.fields, dataset.schema), 7)
 
     return make
 
@@ -170,3 +176,75 @@ def _dataset(sizes: dict[str, int] | None = None, seed: int = 11) -> Dataset:
         report=DataReport(rows=n, used=n, fingerprint="0" * 64),
         rejected=pd.DataFrame(columns=["row", "field", "reason", "value"]),
     )
+
+
+@dataclass(frozen=True)
+class Postgres:
+    """A running PostgreSQL server: its address without a password, and how to sign in."""
+
+    url: str
+    user: str
+    password: str
+
+    def sign_in(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        """Put user and password where the library looks for them."""
+        monkeypatch.setenv("PGUSER", self.user)
+        monkeypatch.setenv("PGPASSWORD", self.password)
+
+    def store(self, frame: pd.DataFrame, table: str) -> None:
+        """Write a table."""
+        from sqlalchemy import create_engine, make_url
+
+        url = make_url(self.url).set(username=self.user, password=self.password)
+        frame.to_sql(table, create_engine(url), index=False, if_exists="replace")
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[Postgres]:
+    """Start a real PostgreSQL from the machine's packages in a folder and on a port of its own."""
+    pytest.importorskip("psycopg", reason="the extra 'sql' is not installed")
+    places = sorted(Path("/usr/lib/postgresql").glob("*/bin"))
+    found = shutil.which("initdb") or next(
+        (str(place / "initdb") for place in reversed(places) if (place / "initdb").exists()), None
+    )
+    if found is None:
+        pytest.skip("PostgreSQL's programs are not installed (apt-get install postgresql)")
+    programs = Path(found).resolve().parent
+    # PostgreSQL refuses to run as root.
+    as_user: dict[str, Any] = {}
+    folder = Path(tempfile.mkdtemp(prefix="fc-pg-"))
+    if os.geteuid() == 0:
+        as_user = {"user": "postgres", "group": "postgres", "extra_groups": []}
+        shutil.chown(folder, "postgres", "postgres")
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    user, password = "modeller", secrets.token_hex(12)
+
+    def call(program: str, *arguments: str) -> None:
+        done = subprocess.run(
+            [str(programs / program), *arguments],
+            cwd=folder,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.PIPE,
+            text=True,
+            check=False,
+            timeout=120,
+            **as_user,
+        )
+        assert done.returncode == 0, done.stderr
+
+    word = folder / "word"
+    word.write_text(password)
+    word.chmod(0o644)
+    data = str(folder / "data")
+    call("initdb", "-D", data, "-U", user, f"--pwfile={word}", "--auth=scram-sha-256", "-N")
+    word.unlink()
+    options = f"-p {port} -k {folder} -c listen_addresses=127.0.0.1 -c fsync=off"
+    call("pg_ctl", "-D", data, "-w", "-l", str(folder / "log"), "-o", options, "start")
+    try:
+        address = f"postgresql+psycopg://127.0.0.1:{port}/postgres"
+        yield Postgres(address, user, password)
+    finally:
+        call("pg_ctl", "-D", data, "-w", "-m", "immediate", "stop")
+        shutil.rmtree(folder)

@@ -9,10 +9,12 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from enum import IntEnum
+from functools import cached_property
 
 import numpy as np
 import pandas as pd
 
+from fed_credit.data.recipe import Recipe
 from fed_credit.data.schema import Field, KnownAt, Schema
 
 
@@ -40,12 +42,15 @@ class LoanBook:
         ``(n_loans,) int8``: 1 bad, 0 good.
     exposure : numpy.ndarray
         ``(n_loans,) float64``: amount at risk in the schema's currency; ones if there is none.
+    recipes : mapping of str to Recipe
+        How each engineered feature was computed.
     """
 
     institution: str
     features: pd.DataFrame
     y: np.ndarray
     exposure: np.ndarray
+    recipes: Mapping[str, Recipe] = field(default_factory=dict)
 
     def __len__(self) -> int:
         return len(self.y)
@@ -153,6 +158,13 @@ class Dataset:
     def __len__(self) -> int:
         return len(self.y)
 
+    @cached_property
+    def recipes(self) -> Mapping[str, Recipe]:
+        """How each engineered feature was computed."""
+        return {
+            item.name: Recipe.of(self.schema, [item.name]) for item in self.fields if item.formula
+        }
+
     def rows(self, k: int) -> slice:
         """Return the rows of institution ``k``."""
         return slice(int(self.offsets[k]), int(self.offsets[k + 1]))
@@ -160,7 +172,13 @@ class Dataset:
     def book(self, k: int) -> LoanBook:
         """Return institution ``k``'s loan book, a view."""
         rows = self.rows(k)
-        return LoanBook(self.names[k], self.features.iloc[rows], self.y[rows], self.exposure[rows])
+        return LoanBook(
+            self.names[k],
+            self.features.iloc[rows],
+            self.y[rows],
+            self.exposure[rows],
+            self.recipes,
+        )
 
     def books(self) -> Iterator[LoanBook]:
         """Iterate over the books, one at a time, largest first."""

@@ -203,6 +203,7 @@ def parse(text: str) -> Formula:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # of the parser, about style
             body = ast.parse(text, mode="eval").body
+        _refuse_comments(text, body, offset)
         formula = _Reader(text, offset).read(body)
     except SyntaxError as error:
         where = 0 if error.offset is None else min(max(error.offset, 1), len(text))
@@ -218,6 +219,21 @@ def parse(text: str) -> Formula:
     if not formula.fields:
         raise FormulaError("the formula looks at no field; name at least one")
     return formula
+
+
+def _refuse_comments(text: str, body: ast.expr, offset: int) -> None:
+    """Refuse a comment, which would swallow the lines after it."""
+    quoted = sum(
+        node.value.count("#")
+        for node in ast.walk(body)
+        if isinstance(node, ast.Constant) and isinstance(node.value, str)
+    )
+    if text.count("#") > quoted:
+        raise FormulaError(
+            "comments with # are not part of a formula; write them in the schema file, outside of"
+            " it",
+            offset + text.rindex("#") + 1,
+        )
 
 
 def _first_line(error: SyntaxError) -> str:

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
 from fed_credit.data.book import LoanBook
-from fed_credit.errors import DataError
+from fed_credit.data.recipe import Recipe
+from fed_credit.errors import DataError, SchemaError
 from fed_credit.files import replacing
 
 _Y, _EXPOSURE, _PART = "__y", "__exposure", "__part"
@@ -17,7 +19,8 @@ _Y, _EXPOSURE, _PART = "__y", "__exposure", "__part"
 def save_book(path: Path, book: LoanBook, parts: np.ndarray) -> None:
     """Write a loan book and its split as one Parquet file, in one step."""
     frame = book.features.assign(**{_Y: book.y, _EXPOSURE: book.exposure, _PART: parts})
-    frame.attrs = {"institution": book.institution}
+    recipes = {name: asdict(recipe) for name, recipe in book.recipes.items()}
+    frame.attrs = {"institution": book.institution, "recipes": recipes}
     with replacing(path) as temporary:
         frame.to_parquet(temporary, index=False, write_page_checksum=True)
 
@@ -33,7 +36,8 @@ def load_book(path: Path) -> tuple[LoanBook, np.ndarray]:
     try:
         frame = pd.read_parquet(path, page_checksum_verification=True)
         name = frame.attrs["institution"]
+        recipes = {key: Recipe.from_dict(raw) for key, raw in frame.attrs["recipes"].items()}
         y, exposure, parts = (frame.pop(column).to_numpy() for column in (_Y, _EXPOSURE, _PART))
-    except (OSError, KeyError, TypeError, ValueError) as error:
+    except (SchemaError, OSError, AttributeError, LookupError, TypeError, ValueError) as error:
         raise DataError(f"{path} is not a stored loan book ({error}); store it again.") from None
-    return LoanBook(name, frame, y, exposure), parts
+    return LoanBook(name, frame, y, exposure, recipes), parts

@@ -19,7 +19,7 @@ import pandas as pd
 
 from fed_credit.config.spec import PreprocessingSpec
 from fed_credit.data.schema import Kind
-from fed_credit.errors import ArtefactError, DataError
+from fed_credit.errors import ArtefactError, DataError, SchemaError
 from fed_credit.features.bins import REFINED_BINS, bin_edges, refined_value
 from fed_credit.features.spec import FeatureSpec
 from fed_credit.features.statistics import (
@@ -33,7 +33,8 @@ from fed_credit.features.statistics import (
 )
 from fed_credit.features.steps import BooleanStep, CategoricalStep, NumericStep, Step
 
-_FORMAT = 1
+_FORMAT = 2
+_READABLE = (1, 2)  # format 1 does not say how engineered features are computed
 # Of values scaled to [0, 1]. Fixed point can make up 3 * 2**-25 where there is none, and a scale
 # made of that would blow up the first loan that differs; below this a feature is constant.
 _SMALLEST_VARIANCE = 2.0**-22
@@ -58,6 +59,36 @@ class Preprocessor:
     def columns(self) -> list[str]:
         """Names of the columns of the matrix."""
         return [name for step in self.steps for name in step.columns]
+
+    def engineer(self, frame: pd.DataFrame) -> pd.DataFrame:
+        """Compute the engineered features of loans to be scored from their raw fields.
+
+        Parameters
+        ----------
+        frame : pandas.DataFrame
+            ``(n, ...)`` validated loans with the raw fields. Where not all raw fields of a feature
+            are there, its own column is taken as it is.
+
+        Returns
+        -------
+        pandas.DataFrame
+            The frame with the engineered columns, the same bits as those the model was trained on.
+
+        Raises
+        ------
+        DataError
+            If a feature has neither a column nor all its raw fields, or a loan would have been
+            rejected in training.
+        """
+        made = {}
+        for step in self.steps:
+            name, recipe = step.feature.name, step.feature.recipe
+            if recipe is None or (
+                name in frame and not all(raw in frame for raw, _ in recipe.inputs)
+            ):
+                continue
+            made[name] = recipe.compute_or_refuse(frame)[name]
+        return frame.assign(**made)
 
     def transform(self, frame: pd.DataFrame) -> np.ndarray:
         """Turn loans into the model's matrix.
@@ -118,14 +149,16 @@ class Preprocessor:
         """
         try:
             body = json.loads(text)
-            if body["format"] != _FORMAT:
+            if body["format"] not in _READABLE:
                 raise ArtefactError(
                     f"Preprocessor format {body['format']} is not known to this version, which"
-                    f" reads format {_FORMAT}; install the version that wrote it."
+                    f" reads formats {' and '.join(map(str, _READABLE))}; install the version that"
+                    " wrote it."
                 )
             return cls(tuple(_step(item) for item in body["steps"]), tuple(body["constant"]))
-        except (KeyError, TypeError, ValueError) as error:
-            raise ArtefactError(f"Not a preprocessor: {error}; restore the file.") from None
+        except (SchemaError, LookupError, TypeError, ValueError) as error:
+            reason = str(error).rstrip(".")
+            raise ArtefactError(f"Not a preprocessor: {reason}; restore the file.") from None
 
 
 def _step(item: dict[str, Any]) -> Step:

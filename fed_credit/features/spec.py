@@ -6,7 +6,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from fed_credit.data.schema import Field, Kind, KnownAt
+from fed_credit.data.recipe import Recipe
+from fed_credit.data.schema import Field, Kind, KnownAt, Schema
 
 
 @dataclass(frozen=True)
@@ -27,6 +28,8 @@ class FeatureSpec:
         Allowed values of a categorical field; empty if they are not listed.
     hash_buckets : int
         Buckets of a categorical field whose values are not listed.
+    recipe : Recipe or None
+        How an engineered feature is computed from raw fields; None for one that the data hold.
     """
 
     name: str
@@ -35,10 +38,11 @@ class FeatureSpec:
     source: str
     values: tuple[str, ...] = ()
     hash_buckets: int = 0
+    recipe: Recipe | None = None
 
     @classmethod
-    def of(cls, field: Field) -> FeatureSpec:
-        """Take a feature's specification from its schema field."""
+    def of(cls, field: Field, schema: Schema) -> FeatureSpec:
+        """Take a feature's specification from its field and schema."""
         listed = field.kind is not Kind.CATEGORICAL or bool(field.values)
         return cls(
             field.name,
@@ -47,11 +51,18 @@ class FeatureSpec:
             field.source,
             field.values,
             0 if listed else field.hash_buckets,
+            Recipe.of(schema, [field.name]) if field.formula else None,
         )
 
     @classmethod
     def from_dict(cls, raw: Mapping[str, Any]) -> FeatureSpec:
-        """Read what :func:`dataclasses.asdict` wrote, also after a detour through JSON."""
+        """Read what :func:`dataclasses.asdict` wrote, also after a detour through JSON.
+
+        Raises
+        ------
+        SchemaError
+            If the recipe's formulas cannot be used.
+        """
         return cls(
             name=raw["name"],
             kind=Kind(raw["kind"]),
@@ -59,6 +70,7 @@ class FeatureSpec:
             source=raw["source"],
             values=tuple(raw["values"]),
             hash_buckets=raw["hash_buckets"],
+            recipe=None if raw.get("recipe") is None else Recipe.from_dict(raw["recipe"]),
         )
 
     @property
@@ -67,6 +79,6 @@ class FeatureSpec:
         return len(self.values) or self.hash_buckets
 
 
-def feature_specs(fields: Sequence[Field]) -> tuple[FeatureSpec, ...]:
-    """Take the specifications of several fields, in their order."""
-    return tuple(FeatureSpec.of(field) for field in fields)
+def feature_specs(fields: Sequence[Field], schema: Schema) -> tuple[FeatureSpec, ...]:
+    """Take the specifications of several fields of a schema, in their order."""
+    return tuple(FeatureSpec.of(field, schema) for field in fields)

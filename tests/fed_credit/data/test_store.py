@@ -53,7 +53,7 @@ def test_a_stored_book_is_prepared_to_the_same_bits(tmp_path, dataset: Dataset, 
     spec, made = make_run_spec(), dataset.book(1)
     save_book(tmp_path / "b", made, np.zeros(len(made), np.int8))
     read, _ = load_book(tmp_path / "b")
-    features = feature_specs(dataset.fields)
+    features = feature_specs(dataset.fields, dataset.schema)
     one, other = (fit_pooled(features, b.features, b.y, spec.preprocessing) for b in (made, read))
     assert one.json_text == other.json_text
     assert one.transform(made.features).tobytes() == other.transform(read.features).tobytes()

@@ -397,7 +397,7 @@ FITTED = json.loads(
         "[]",
         "{}",
         "7",
-        json.dumps({**FITTED, "format": 2}),
+        json.dumps({**FITTED, "format": 3}),
         json.dumps({**FITTED, "steps": None}),
         json.dumps({**FITTED, "steps": [1]}),
         json.dumps({**FITTED, "steps": [{"step": "NumericStep"}]}),
@@ -411,6 +411,14 @@ FITTED = json.loads(
 def test_broken_json_is_one_sentence(text):
     with pytest.raises(ArtefactError):
         Preprocessor.from_json(text)
+
+
+def test_the_format_without_recipes_stays_readable():
+    steps = json.loads(json.dumps(FITTED["steps"]))
+    for step in steps:
+        assert step["feature"].pop("recipe") is None
+    old = Preprocessor.from_json(json.dumps({**FITTED, "format": 1, "steps": steps}))
+    assert old == Preprocessor.from_json(json.dumps(FITTED))
 
 
 def test_the_json_that_is_broken_above_is_whole_to_begin_with():
