@@ -10,10 +10,14 @@ from collections.abc import Sequence
 
 from fed_credit import __version__
 from fed_credit.commands.parser import Parser
+from fed_credit.config.urls import redacted
 from fed_credit.errors import ConfigurationError, FedCreditError, suggestion
 
 _USAGE = "fed-credit [--version] [--help] COMMAND ..."
-_COMMANDS = {"simulate": "run a federation on this machine"}
+_COMMANDS = {
+    "simulate": "run a federation on this machine",
+    "schema": "propose a schema for your own table, or compare tables with one",
+}
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -37,8 +41,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         return _dispatch(arguments)
     except FedCreditError as error:
         if "--debug" in arguments:
-            traceback.print_exc()
-        print(f"Error: {error}", file=sys.stderr)
+            print(redacted(traceback.format_exc()), end="", file=sys.stderr)
+        # Whatever a message quotes, the password in an address is not for logs.
+        print(f"Error: {redacted(str(error))}", file=sys.stderr)
         return error.exit_code
     except KeyboardInterrupt as interrupt:
         # The command says how to go on where it can.
@@ -70,6 +75,10 @@ def _dispatch(arguments: list[str]) -> int:
         from fed_credit.commands.simulate import run_command
 
         return run_command(rest)
+    if command == "schema":
+        from fed_credit.commands.schema import run_command as run_schema
+
+        return run_schema(rest)
     raise ConfigurationError(
         f"There is no command '{command}'; choose one of {', '.join(_COMMANDS)}."
         f"{suggestion(command, _COMMANDS)}"

@@ -41,14 +41,18 @@ def replacing(path: Path) -> Iterator[Path]:
         else:
             temporary.replace(path)
     except OSError as error:
-        raise FedCreditError(
-            f"{path} cannot be written ({error.strerror or error}); free space, or choose another"
-            " folder with run_dir=FOLDER."
-        ) from None
+        raise _unwritable(path, error) from None
     finally:
         # What cannot be removed must not hide why it could not be written.
         with suppress(OSError):
             _remove(temporary)
+
+
+def _unwritable(path: Path, error: OSError) -> FedCreditError:
+    return FedCreditError(
+        f"{path} cannot be written ({error.strerror or error}); free space, or choose another"
+        " folder with run_dir=FOLDER."
+    )
 
 
 def _remove(path: Path) -> None:
@@ -68,6 +72,29 @@ def _swap(new: Path, path: Path) -> None:
         old.rename(path)
         raise
     shutil.rmtree(old, ignore_errors=True)
+
+
+def local_path(text: str) -> Path:
+    """Return a path as a user writes it; ``~`` is their home, if they have one."""
+    try:
+        return Path(text).expanduser()
+    except RuntimeError:
+        return Path(text)
+
+
+def append_text(path: Path, text: str) -> None:
+    """Add text to a file.
+
+    Raises
+    ------
+    FedCreditError
+        If it cannot be written.
+    """
+    try:
+        with path.open("a", encoding="utf-8") as file:
+            file.write(text)
+    except OSError as error:
+        raise _unwritable(path, error) from None
 
 
 def write_text(path: Path, text: str) -> None:

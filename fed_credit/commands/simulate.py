@@ -7,12 +7,14 @@ import os
 import sys
 import traceback
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from fed_credit.commands.parser import Parser
 from fed_credit.config.location import conf_dir
+from fed_credit.config.urls import redacted
 from fed_credit.errors import ConfigurationError, FedCreditError
 
 if TYPE_CHECKING:
@@ -71,7 +73,7 @@ def run_command(arguments: Sequence[str]) -> int:
         else:
             _run(resumed)
     except _BugError as bug:
-        print(bug.args[0], end="", file=sys.stderr)
+        print(redacted(bug.args[0]), end="", file=sys.stderr)
         return 1
     return 0
 
@@ -125,7 +127,7 @@ def _through_hydra(given: argparse.Namespace) -> None:
     import hydra
 
     from fed_credit.config.explain import COMPOSITION_ERRORS, check_overrides, explain
-    from fed_credit.config.load import compose
+    from fed_credit.config.load import compose, refuse_passwords
     from fed_credit.config.location import groups
 
     if not (given.multirun or given.cfg):
@@ -133,6 +135,8 @@ def _through_hydra(given: argparse.Namespace) -> None:
         _fresh(compose(given.overrides, config_dir=given.config_dir))
     else:
         check_overrides(given.overrides, groups(given.config_dir), multirun=given.multirun)
+        # Before Hydra writes the configuration to the sweep's folder, or shows it.
+        refuse_passwords(given.overrides, config_dir=given.config_dir)
     command = hydra.main(version_base="1.3", config_path=str(conf_dir()), config_name="config")
     # Hydra reads its arguments from here and nowhere else.
     before, sys.argv = sys.argv, [sys.argv[0], *_hydra_arguments(given)]
@@ -204,6 +208,8 @@ def _run(spec: SimulationSpec) -> None:
 
         simulate(spec)
     except FedCreditError:
+        with suppress(OSError):  # Hydra made it; one with something in it stays
+            Path(spec.run_dir).rmdir()
         raise
     except KeyboardInterrupt:
         if (Path(spec.run_dir) / CONFIG_FILE).is_file():

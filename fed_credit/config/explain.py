@@ -76,6 +76,11 @@ def check_overrides(
                     raise _not_an_option(key, shown(value), groups[key])
 
 
+def is_sweep(override: str) -> bool:
+    """Return whether an override gives several values to one key."""
+    return bool(OverridesParser.create().parse_override(override).is_sweep_override())
+
+
 def explain(error: Exception) -> ConfigurationError:
     """Return the sentence for an error of composition.
 

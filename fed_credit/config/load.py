@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -10,10 +11,11 @@ import yaml
 from omegaconf import DictConfig, OmegaConf
 
 from fed_credit.config.convert import build, plain
-from fed_credit.config.explain import COMPOSITION_ERRORS, check_overrides, explain
+from fed_credit.config.explain import COMPOSITION_ERRORS, check_overrides, explain, is_sweep
 from fed_credit.config.institutions import complete_institutions
 from fed_credit.config.location import conf_dir, groups
 from fed_credit.config.spec import SimulationSpec
+from fed_credit.config.urls import refuse_password
 from fed_credit.config.validate import check
 from fed_credit.errors import ConfigurationError
 
@@ -40,19 +42,54 @@ def compose(overrides: Sequence[str], *, config_dir: Path | None = None) -> Simu
     ConfigurationError
         If an override, a file or a value cannot be used; one sentence that names the key.
     """
+    check_overrides(list(overrides), groups(config_dir))
+    try:
+        composed = _composed(overrides, config_dir)
+    except COMPOSITION_ERRORS as error:
+        raise explain(error) from error
+    return to_spec(composed)
+
+
+def refuse_passwords(overrides: Sequence[str], *, config_dir: Path | None = None) -> None:
+    """Refuse a configuration with a password in the address of a database, wherever it stands.
+
+    Parameters
+    ----------
+    overrides : sequence of str
+        As on the command line, those of a sweep among them.
+    config_dir : Path or None
+        As for :func:`compose`.
+
+    Raises
+    ------
+    ConfigurationError
+        Names the key. What cannot be composed is left for others to refuse.
+    """
+    with suppress(*COMPOSITION_ERRORS):
+        single = [text for text in overrides if not is_sweep(text)]
+        _check_passwords(OmegaConf.to_container(_composed(single, config_dir), resolve=True), "")
+
+
+def _composed(overrides: Sequence[str], config_dir: Path | None) -> DictConfig:
     from hydra import compose as hydra_compose
     from hydra import initialize_config_dir
 
     given = list(overrides)
-    check_overrides(given, groups(config_dir))
     if config_dir is not None:
         given.append(f"hydra.searchpath=['{config_dir.resolve().as_uri()}']")
-    try:
-        with initialize_config_dir(str(conf_dir()), version_base="1.3", job_name="simulate"):
-            composed = hydra_compose("config", overrides=given)
-    except COMPOSITION_ERRORS as error:
-        raise explain(error) from error
-    return to_spec(composed)
+    with initialize_config_dir(str(conf_dir()), version_base="1.3", job_name="simulate"):
+        return hydra_compose("config", overrides=given)
+
+
+def _check_passwords(node: Any, key: str) -> None:
+    if isinstance(node, str):
+        refuse_password(key, node)
+    elif isinstance(node, dict):
+        for name, item in node.items():
+            _check_passwords(item, f"{key}.{name}" if key else str(name))
+    elif isinstance(node, list):
+        for place, item in enumerate(node):
+            _check_passwords(item, f"{key}[{place}]")
 
 
 def to_spec(cfg: DictConfig) -> SimulationSpec:
@@ -78,6 +115,7 @@ def to_spec(cfg: DictConfig) -> SimulationSpec:
         raise explain(error) from error
     if not isinstance(values, dict):
         raise ConfigurationError("The configuration must hold keys and values, not a list.")
+    _check_passwords(values, "")
     complete_institutions(values)
     spec = build(SimulationSpec, {key: item for key, item in values.items() if key != "hydra"})
     check(spec)

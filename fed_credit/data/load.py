@@ -19,6 +19,7 @@ from fed_credit.data.records import check_roles, read_records
 from fed_credit.data.schema import Field, Kind, KnownAt, Schema, load_schema
 from fed_credit.data.target import LabelState, label, parse_date
 from fed_credit.errors import ConfigurationError, DataError, SchemaError, suggestion
+from fed_credit.files import local_path
 
 
 def load_dataset(
@@ -162,7 +163,7 @@ def resolve_schema(name: str, schema_dir: Path) -> Schema:
     packaged = {path.stem: path for path in sorted(schema_dir.glob("*.yaml"))}
     if name in packaged:
         return load_schema(packaged[name])
-    path = Path(name).expanduser()
+    path = local_path(name)
     if not path.is_file():
         raise SchemaError(
             f"data.schema={name} is neither a packaged schema ({', '.join(packaged) or 'none'}) nor"

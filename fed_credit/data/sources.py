@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Protocol
 
 import pandas as pd
@@ -18,6 +17,7 @@ from fed_credit.data.mapping import MappedTable
 from fed_credit.data.schema import Schema
 from fed_credit.data.table import CHUNK_ROWS, open_table
 from fed_credit.errors import ConfigurationError, FedCreditError
+from fed_credit.files import local_path
 
 
 class Source(Protocol):
@@ -101,7 +101,7 @@ def _synthetic(spec: DataSpec, schema: Schema) -> Sequence[Source]:
 def _sba(spec: DataSpec, schema: Schema) -> Sequence[Source]:
     if not spec.path:
         raise ConfigurationError("data=sba needs a file: set data.path=FILE.")
-    path = Path(spec.path).expanduser()
+    path = local_path(spec.path)
     return [Whole(f"data.path={path}", schema, lambda: sba.read(path, schema))]
 
 

@@ -7,7 +7,6 @@ import re
 import sqlite3
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager, suppress
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
@@ -17,6 +16,7 @@ import pandas as pd
 from fed_credit.config.urls import PASSWORD_VARIABLE, USER_VARIABLE, check_url, redacted
 from fed_credit.data.table import CHUNK_ROWS
 from fed_credit.errors import ConfigurationError, DataError
+from fed_credit.files import local_path
 
 if TYPE_CHECKING:
     from sqlalchemy.engine import URL, Connection, Engine
@@ -85,10 +85,8 @@ class SqlTable:
                 if not fetched:
                     break
                 index = pd.RangeIndex(read, read + len(fetched))
-                yield pd.DataFrame(
-                    {self.names[k]: _column([row[k] for row in fetched]) for k in kept},
-                    index=index,
-                )
+                columns = {self.names[k]: _column([row[k] for row in fetched]) for k in kept}
+                yield pd.DataFrame(columns).set_axis(index, axis=0)
                 read += len(fetched)
         if not read:
             raise DataError(f"{self.where}: {self._key}.query gives no rows; check the query.")
@@ -119,7 +117,7 @@ class SqlTable:
 
         url = self._url
         if url.get_backend_name() == "sqlite":
-            path = Path(url.database or "").expanduser()
+            path = local_path(url.database or "")
             if not path.is_file():
                 # Connecting would make an empty database.
                 raise DataError(f"{self.where} names no file; check the path after sqlite:///.")

@@ -15,6 +15,7 @@ import pandas as pd
 
 from fed_credit.config.spec import CsvSpec, SourceSpec
 from fed_credit.errors import DataError
+from fed_credit.files import local_path
 
 CHUNK_ROWS = 200_000
 AUTO = CsvSpec(delimiter="auto", encoding="auto", decimal=".")
@@ -93,7 +94,7 @@ def open_table(source: SourceSpec, key: str = "data") -> Table:
 
         table = SqlTable(source.url, source.query or "", key)
     else:
-        table = _open_file(Path(source.path or "").expanduser(), source.csv, key)
+        table = _open_file(local_path(source.path or ""), source.csv, key)
     check_names(table.names, table.where)
     return table
 
