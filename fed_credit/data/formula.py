@@ -506,4 +506,6 @@ def _compute(
             values.append(argument.value)
         else:
             values.append(_compute(argument, fields, tables))
-    return function.compute(*values)
+    value = function.compute(*values)
+    # numpy turns arrays without a dimension into scalars.
+    return value if isinstance(value, Text) else np.asarray(value)

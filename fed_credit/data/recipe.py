@@ -315,11 +315,11 @@ def _column(column: pd.Series, kind: ValueType) -> Value:
         else:
             codes, words = pd.factorize(column)
         spelled = as_text(pd.Series(words))
-        # Equal spellings of different cells (45 and 45.0) become one word.
-        text = Text(np.asarray(codes, dtype=np.int64), tuple(map(str, range(len(spelled)))))
-        return text.map(
-            lambda k: None if pd.isna(spelled.iloc[int(k)]) else str(spelled.iloc[int(k)])
-        )
+        known = spelled.where(spelled.notna(), "").tolist()
+        # Equal spellings of different cells (45 and 45.0) become one word, the empty one missing.
+        position = {word: k for k, word in enumerate(dict.fromkeys(filter(None, known)))}
+        table = np.array([*(position.get(word, -1) for word in known), -1], dtype=np.int64)
+        return Text(table[codes], tuple(position))
     try:
         if kind is ValueType.DATE:
             return column.to_numpy().astype("datetime64[D]")

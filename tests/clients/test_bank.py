@@ -10,7 +10,8 @@ import pytest
 
 from clients.bank import Bank
 from fed_credit.data.book import Dataset, Part
-from fed_credit.data.schema import Kind
+from fed_credit.data.recipe import Recipe
+from fed_credit.data.schema import Field, Kind, Schema
 from fed_credit.errors import ReleaseError
 from fed_credit.features.preprocessor import Preprocessor
 from fed_credit.training.run_spec import RunSpec
@@ -48,6 +49,30 @@ def test_a_feature_that_the_book_does_not_offer_is_refused(
     banks[0].check(Task.COUNTS, spec)
     with pytest.raises(ReleaseError, match="North Bank's loan book does not offer 'owner_income'"):
         banks[0].check(Task.COUNTS, replace(spec, features=(*spec.features, secret)))
+
+
+def test_a_feature_that_the_book_computed_otherwise_is_refused(
+    dataset: Dataset, parts: np.ndarray, make_run_spec: Callable[..., RunSpec]
+) -> None:
+    def recipe(formula: str) -> Recipe:
+        made = Field("turnover", Kind.NUMERIC, formula=formula)
+        schema = Schema("s", {"sales": Field("sales", Kind.NUMERIC), "turnover": made})
+        return Recipe.of(schema, ["turnover"])
+
+    spec = make_run_spec()
+    feature = replace(spec.features[0], recipe=recipe("log(sales)"))
+    asked = replace(spec, features=(feature, *spec.features[1:]))
+    asked = RunSpec.from_json(asked.json_text)
+    assert asked.features[0] == feature, "recipes travel"
+    rows = dataset.rows(0)
+    for held, agrees in (("log( sales )", True), ("log1p(sales)", False), (None, False)):
+        recipes = {} if held is None else {"turnover": recipe(held)}
+        bank = Bank(replace(dataset.book(0), recipes=recipes), parts[rows])
+        if agrees:
+            bank.check(Task.COUNTS, asked)
+        else:
+            with pytest.raises(ReleaseError, match="'turnover' computed otherwise than the run"):
+                bank.check(Task.COUNTS, asked)
 
 
 def test_what_is_no_feature_is_refused(

@@ -6,13 +6,19 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 from safetensors.numpy import load_file, save_file
 
 from fed_credit.artefact import Artefact, load_artefact, save_artefact
+from fed_credit.config.location import schema_dir
 from fed_credit.data.book import Dataset
+from fed_credit.data.load import load_dataset
+from fed_credit.data.synthetic import generate
+from fed_credit.data.validate import validate
 from fed_credit.errors import ArtefactError, DataError, FedCreditError
-from fed_credit.features.preprocessor import fit_pooled
+from fed_credit.features.preprocessor import Preprocessor, fit_pooled
+from fed_credit.features.spec import feature_specs
 from fed_credit.models import family
 from fed_credit.training.predict import default_probability
 from fed_credit.training.run_spec import RunSpec
@@ -53,6 +59,63 @@ def test_the_score_is_the_default_probability_of_the_same_matrix(folder, artefac
     # Columns that the model does not look at, and their order, change nothing.
     wider = dataset.features.assign(more=1.0)[["more", *dataset.features.columns[::-1]]]
     assert np.array_equal(load_artefact(folder).score(wider), expected)
+
+
+@pytest.fixture(scope="module")
+def engineered(make_spec) -> tuple[Dataset, pd.DataFrame, Artefact]:
+    """Loans of the built-in data, their raw fields, and a model of engineered features."""
+    small = ["data.generator.num_loans=1500", "data.generator.num_institutions=3"]
+    spec = make_spec(*small, "data.min_loans=20", "data.target.window_months=24")
+    loans = load_dataset(spec.data, num_institutions=None, schema_dir=schema_dir(), seed=7)
+    records = validate(generate(spec.data.generator), loans.schema).frame
+    raw = records.set_index("loan_id").loc[loans.loan_id].reset_index()
+    run = RunSpec.of(spec, feature_specs(loans.fields, loans.schema), 7)
+    preprocessor = fit_pooled(run.features, loans.features, loans.y, run.preprocessing)
+    weights = family("loan_risk").initial_weights(len(preprocessor.columns), run.model, 1)
+    return loans, raw, Artefact(run.model, weights, preprocessor, 0.1, ABOUT)
+
+
+def test_raw_fields_and_engineered_ones_score_alike_bit_for_bit(engineered, tmp_path):
+    loans, raw, made = engineered
+    save_artefact(tmp_path / "model", made)
+    read = load_artefact(tmp_path / "model")
+    recipes = [step.feature.recipe for step in read.preprocessor.steps]
+    assert sum(recipe is not None for recipe in recipes) >= 7
+    assert not {"log_turnover", "debt_to_turnover"} & set(raw.columns)
+    expected = made.score(loans.features)
+    for model in (made, read):
+        assert model.score(raw).tobytes() == expected.tobytes()
+    # Up to the matrix, whichever loans are taken together (the model's own sums may differ).
+    some, prepare = slice(5, 300, 7), read.preprocessor
+    matrix = prepare.transform(prepare.engineer(raw.iloc[some]))
+    assert matrix.tobytes() == prepare.transform(loans.features)[some].tobytes()
+
+
+def test_raw_fields_win_over_an_engineered_column_of_other_making(engineered):
+    loans, raw, model = engineered
+    stale = raw.assign(log_turnover=0.0)
+    assert model.score(stale).tobytes() == model.score(loans.features).tobytes()
+    # Without the raw field the column is all there is.
+    mixed = raw.drop(columns="turnover").assign(
+        **{n: loans.features[n] for n in ("log_turnover", "amount_to_turnover", "debt_to_turnover")}
+    )
+    assert model.score(mixed).tobytes() == model.score(loans.features).tobytes()
+
+
+def test_raw_fields_that_lack_or_would_have_been_rejected_are_one_sentence(engineered):
+    _, raw, model = engineered
+    with pytest.raises(DataError, match="lack turnover, from which log_turnover is computed"):
+        model.score(raw.drop(columns="turnover"))
+    refused = raw.head(3).assign(existing_debt=[0.0, -1e9, 0.0])
+    with pytest.raises(DataError, match=r"'debt_to_turnover'.*for 1 of 3 loans, first in row 2"):
+        model.score(refused)
+
+
+def test_a_preprocessor_with_a_broken_formula_is_not_read(engineered):
+    text = engineered[2].preprocessor.json_text
+    for bad in ("log(sector)", "turnover.__class__", "log(turnovr)"):
+        with pytest.raises(ArtefactError, match="log_turnover"):
+            Preprocessor.from_json(text.replace('"log(turnover)"', json.dumps(bad)))
 
 
 def test_a_lacking_column_is_one_sentence(artefact, dataset):

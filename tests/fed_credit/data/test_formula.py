@@ -566,6 +566,49 @@ def test_any_text_is_a_formula_or_one_sentence(text: str) -> None:
         assert Recipe.from_dict(json.loads(json.dumps(asdict(recipe)))) == recipe
 
 
+OPERANDS = ["a", "b", "flag", "other", "code", "city", "town", "start", "end"]
+CALLS = [name for name in FUNCTIONS if name.isidentifier() and name not in ("negative", "not")]
+
+
+def call(name: str, arguments: list[str]) -> str:
+    if name in ("and", "or"):
+        return f"({f' {name} '.join(arguments)})"
+    table = [["sector"], ["risk"]][len(arguments) % 2] if name == "lookup" else []
+    return f"{name}({', '.join([*table, *arguments])})"
+
+
+EXPRESSIONS = st.recursive(
+    st.sampled_from([*OPERANDS, "1", "-2.5", "0", '"Rome"', "True"]),
+    lambda inner: st.one_of(
+        st.tuples(inner, st.sampled_from(["+", "*", "/", "<", "==", "!="]), inner).map(
+            lambda parts: f"({' '.join(parts)})"
+        ),
+        st.builds(call, st.sampled_from(CALLS), st.lists(inner, min_size=1, max_size=3)),
+    ),
+    max_leaves=6,
+)
+
+
+@given(EXPRESSIONS, st.sampled_from([Kind.NUMERIC, Kind.BOOLEAN, Kind.CATEGORICAL, Kind.DATE]))
+@settings(max_examples=600, deadline=None)
+@example("coalesce(True, flag)", Kind.BOOLEAN)
+@example("(True and not False) == flag", Kind.BOOLEAN)
+@example("bucket(where(True, 1, a), 0, 2)", Kind.CATEGORICAL)
+def test_whatever_passes_the_check_of_types_computes(text: str, kind: Kind) -> None:
+    try:
+        made = schema(field(text, kind))
+    except SchemaError:
+        return
+    column = Recipe.of(made, ["made"]).compute(loans())["made"]
+    if kind is Kind.CATEGORICAL:
+        values = made.fields["made"].values
+        assert not values or set(column.dropna().astype("str")) <= set(values)
+    elif kind is Kind.BOOLEAN:
+        assert set(column.dropna()) <= {0.0, 1.0}
+    elif kind is Kind.NUMERIC:
+        assert not np.isinf(column).any()
+
+
 def test_what_python_would_make_of_a_formula_is_never_run(monkeypatch: pytest.MonkeyPatch) -> None:
     import builtins
 

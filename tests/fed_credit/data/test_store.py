@@ -1,10 +1,15 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 import pytest
 
 from fed_credit.data.book import Dataset, LoanBook
+from fed_credit.data.recipe import Recipe
+from fed_credit.data.reference import ReferenceTable
+from fed_credit.data.schema import Field, Kind, Schema
 from fed_credit.data.store import load_book, save_book
 from fed_credit.errors import DataError, FedCreditError
 from fed_credit.features.preprocessor import fit_pooled
@@ -41,6 +46,18 @@ def test_a_book_and_its_split_come_back(tmp_path):
     )
     for one, other in ((read.y, made.y), (read.exposure, made.exposure), (read_parts, parts)):
         assert one.dtype == other.dtype and np.array_equal(one, other)
+
+
+def test_how_features_were_computed_comes_back(tmp_path):
+    fields = {
+        "code": Field("code", Kind.CATEGORICAL),
+        "sector": Field("sector", Kind.CATEGORICAL, formula='lookup(t, prefix(code, 1), "?")'),
+    }
+    table = ReferenceTable.of("t", [("1", "广州"), ("2", "b")])
+    recipe = Recipe.of(Schema("s", fields, tables={"t": table}), ["sector"])
+    made, parts = book()
+    save_book(tmp_path / "b", replace(made, recipes={"sector": recipe}), parts)
+    assert load_book(tmp_path / "b")[0].recipes == {"sector": recipe}
 
 
 def test_saving_leaves_the_book_as_it_was(tmp_path):
