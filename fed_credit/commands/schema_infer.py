@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from fed_credit.onboarding.infer import Proposal
 
 _DEFAULT_MIN_LOANS = 200  # of conf/data
+_DEFAULT_MAX_REJECTED = 0.05
 _EXAMPLE = """\
 example:
   fed-credit schema infer loans.csv --target status --institution bank --out schema.yaml
@@ -147,11 +148,26 @@ def _print(proposal: Proposal, given: argparse.Namespace, out: Path) -> None:
     ]
     if units:
         console.print(f"  - Units to fill in: {', '.join(units)}.", highlight=False, markup=False)
+    rejected = _rejected_share(proposal)
+    if rejected > _DEFAULT_MAX_REJECTED:
+        console.print(
+            f"  - {rejected:.0%} of the sampled rows would be rejected: is that right?",
+            highlight=False,
+        )
     print("Next:")
-    print(f"  {_command(proposal, given, out)}")
+    print(f"  {_command(proposal, given, out, rejected)}")
 
 
-def _command(proposal: Proposal, given: argparse.Namespace, out: Path) -> str:
+def _rejected_share(proposal: Proposal) -> float:
+    """Return the share of the sampled rows that the proposal itself would reject."""
+    from fed_credit.data.validate import validate
+
+    return validate(proposal.sample, proposal.schema("proposal")).num_rejected / len(
+        proposal.sample
+    )
+
+
+def _command(proposal: Proposal, given: argparse.Namespace, out: Path, rejected: float) -> str:
     """Return the run that works with this schema as it stands."""
     words = ["data=table", f"data.path={_quoted(given.file)}", f"data.schema={_quoted(str(out))}"]
     for key in ("encoding", "delimiter"):
@@ -161,6 +177,9 @@ def _command(proposal: Proposal, given: argparse.Namespace, out: Path) -> str:
         item.field.is_feature and item.field.known_at == "application" for item in proposal.fields
     ):
         words.append("data.decision_point=booking")
+    if rejected > _DEFAULT_MAX_REJECTED:
+        share = min(1.0, round(rejected * 1.2 + 0.005, 2))
+        words.append(f"data.max_rejected_share={share}")
     sizes = list(proposal.institutions.values())
     if len(sizes) < 2:
         words += ["data.partition.kind=iid", "data.partition.num_parts=2"]

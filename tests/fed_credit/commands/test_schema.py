@@ -51,6 +51,18 @@ def test_infer_writes_a_schema_once(export: Path, capsys: pytest.CaptureFixture[
     assert infer(export, "--force") == 0
 
 
+def test_the_printed_command_allows_for_what_is_rejected(
+    export: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    frame = pd.read_csv(export, sep=";", dtype="str")
+    frame.loc[::10, "bank"] = None
+    frame.to_csv(export, index=False)
+    assert infer(export) == 0
+    shown = capsys.readouterr().out
+    assert "10% of the sampled rows would be rejected" in shown
+    assert "data.max_rejected_share=0.12" in shown
+
+
 def test_check_tells_by_its_exit_code(export: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert infer(export) == 0
     schema, found = str(export.with_name("schema.yaml")), export.with_name("found.json")
