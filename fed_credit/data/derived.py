@@ -6,7 +6,8 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from fed_credit.data.formula import Formula, FormulaError, parse
+from fed_credit.data.formula import Formula, parse
+from fed_credit.data.formula_tree import FormulaError
 from fed_credit.data.formula_values import Type, ValueType
 from fed_credit.data.reference import ReferenceTable
 from fed_credit.errors import SchemaError, suggestion

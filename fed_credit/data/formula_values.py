@@ -6,11 +6,13 @@ text. There are no infinities: a number that is not finite is missing.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
 import numpy as np
+
+from fed_credit.data.reference import ReferenceTable
 
 
 class ValueType(StrEnum):
@@ -127,3 +129,37 @@ def choose(condition: np.ndarray, one: Value, other: Value) -> Value:
         return Text(np.where(condition, first, second), words)
     chosen: np.ndarray = np.where(condition, one, other)  # type: ignore[arg-type]
     return chosen
+
+
+Argument = Value | ReferenceTable | float | str
+"""Of a call: a column, a table, or the literal itself where the function asks for one."""
+
+Arguments = Sequence[Argument | None]
+"""When types are checked: literals and tables as they are, None for anything computed."""
+
+ResultType = Callable[[Sequence[Type], Arguments], Type]
+
+
+class ArgumentError(Exception):
+    """What is wrong with a call's arguments, and which of them (-1 for the call itself)."""
+
+    def __init__(self, message: str, argument: int = -1) -> None:
+        super().__init__(message)
+        self.argument = argument
+
+
+def join(types: Sequence[Type]) -> Type:
+    """Return the common type of several values; a truth value counts as the number 0 or 1."""
+    of = {item.of for item in types}
+    if of == {ValueType.NUMBER, ValueType.TRUTH}:
+        return NUMBER
+    if len(of) > 1:
+        nouns = " and ".join(dict.fromkeys(item.of.noun for item in types))
+        raise ArgumentError(f"{nouns} do not go together")
+    if of == {ValueType.TEXT}:
+        known = [item.values for item in types]
+        if None in known:
+            return Type(ValueType.TEXT)
+        words = dict.fromkeys(word for values in known for word in values or ())
+        return Type(ValueType.TEXT, tuple(words))
+    return types[0]

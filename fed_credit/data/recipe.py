@@ -15,7 +15,8 @@ import numpy as np
 import pandas as pd
 
 from fed_credit.data.convert import as_text
-from fed_credit.data.formula import Formula, FormulaError, parse
+from fed_credit.data.formula import Formula, parse
+from fed_credit.data.formula_tree import FormulaError
 from fed_credit.data.formula_values import Text, Type, Value, ValueType, finite, missing
 from fed_credit.data.reference import ReferenceTable
 from fed_credit.errors import DataError, SchemaError

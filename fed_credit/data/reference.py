@@ -63,6 +63,10 @@ class ReferenceTable:
                 raise SchemaError(
                     f"{where}: the value of '{code}' is neither text nor a number; quote it."
                 )
+            code = code.strip()
+            value = value.strip() if isinstance(value, str) else value
+            if code == "" or value == "":
+                raise SchemaError(f"{where} has an empty code or value ('{code}'); fill it in.")
             if code in rows:
                 raise SchemaError(f"{where} has the code '{code}' twice; keep one.")
             if not isinstance(value, str):

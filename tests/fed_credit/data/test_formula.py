@@ -17,8 +17,9 @@ import yaml
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from fed_credit.data.formula import MAX_LENGTH, FormulaError, parse
+from fed_credit.data.formula import parse
 from fed_credit.data.formula_functions import FUNCTIONS
+from fed_credit.data.formula_tree import MAX_LENGTH, FormulaError
 from fed_credit.data.recipe import Recipe
 from fed_credit.data.schema import Field, Kind, KnownAt, Outside, Roles, Schema, load_schema
 from fed_credit.data.validate import validate
@@ -212,6 +213,7 @@ def test_choices_dates_and_look_ups(formula: str, expected: list[float]) -> None
         ("bucket(a, 0, 0.5)", ["0.5 and more", "0 to 0.5", "below 0", None, "0.5 and more"]),
         ('bucket(a, "low", 1, "high")', ["high", "low", "low", None, "high"]),
         ("prefix(code, 2)", ["01", "10", None, "99", "11"]),
+        ('prefix(where(flag, "a b", city), 2)', ["a", "Os", None, "a", "Os"]),
         ("digits(code)", ["0111", "102", None, "99", "11"]),
         ("lookup(sector, prefix(code, 2))", ["farming", "making", None, None, "making"]),
         (
@@ -599,7 +601,15 @@ def test_whatever_passes_the_check_of_types_computes(text: str, kind: Kind) -> N
         made = schema(field(text, kind))
     except SchemaError:
         return
-    column = Recipe.of(made, ["made"]).compute(loans())["made"]
+    computed = Recipe.of(made, ["made"]).compute(loans())
+    column = computed["made"]
+    # Training validates what was computed, scoring does not: they must agree.
+    again = validate(computed, made, needed=["made"]).frame
+    assert len(again) == 5
+    if kind is Kind.CATEGORICAL:
+        pd.testing.assert_series_equal(again["made"].astype("str"), column.astype("str"))
+    else:
+        pd.testing.assert_series_equal(again["made"], column, check_exact=True)
     if kind is Kind.CATEGORICAL:
         values = made.fields["made"].values
         assert not values or set(column.dropna().astype("str")) <= set(values)
@@ -702,6 +712,9 @@ def test_a_table_may_be_a_csv_beside_the_schema(tmp_path: Path) -> None:
         ('{nace: {"1": farming, "2": 3}}', "", ["numbers and text"]),
         ('{nace: {"1": yes}}', "", ["neither text nor a number"]),
         ('{nace: {"1": .inf}}', "", ["no finite number"]),
+        ('{nace: {"1": " "}}', "", ["empty code or value"]),
+        ("{nace: t.csv}", "code,a\n1,\n", ["empty code or value"]),
+        ('{nace: {"1": x, " 1": y}}', "", ["code '1' twice"]),
         ("{nace: {}}", "", ["0 rows"]),
         ("{nace: 3}", "", ["mapping of code to value"]),
         ("[nace]", "", ["must be a mapping"]),
