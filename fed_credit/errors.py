@@ -38,6 +38,10 @@ class ArtefactError(FedCreditError):
     """A model artefact or a checkpoint that is missing, incomplete or was changed."""
 
 
+class TrackingError(FedCreditError):
+    """A tracker that fails although the run requires it."""
+
+
 def suggestion(word: str, known: Iterable[str]) -> str:
     """Return `` Did you mean 'x'?`` for the nearest known word, or nothing."""
     near = difflib.get_close_matches(word, list(known), n=1, cutoff=0.6)

@@ -27,6 +27,8 @@ from fed_credit.reporting.progress import RunProgress
 from fed_credit.reporting.report import render_report
 from fed_credit.reporting.results import build_results, target_text
 from fed_credit.reporting.table import print_results
+from fed_credit.tracking.protocol import SweepJob
+from fed_credit.tracking.session import tracked_run
 from fed_credit.training.state import TrainingState
 
 CONFIG, FINGERPRINT, METRICS, RESULTS, REPORT, REJECTED, MODEL = (
@@ -38,6 +40,8 @@ CONFIG, FINGERPRINT, METRICS, RESULTS, REPORT, REJECTED, MODEL = (
     "rejected_rows.csv",
     "model",
 )
+# What a tracker keeps, of what a run leaves.
+TRACKED = (CONFIG, RESULTS, REPORT, "report.html", MODEL)
 
 
 @dataclass(frozen=True)
@@ -59,13 +63,15 @@ class SimulationResult:
     model: Artefact
 
 
-def simulate(spec: SimulationSpec) -> SimulationResult:
+def simulate(spec: SimulationSpec, sweep: SweepJob | None = None) -> SimulationResult:
     """Run the main job: load, federate, compare, and write the run folder.
 
     Parameters
     ----------
     spec : SimulationSpec
         What to run; with ``resume`` set, finished parts are read back and the rest is done.
+    sweep : SweepJob or None
+        The sweep that it is a job of, for its tracking.
 
     Returns
     -------
@@ -80,7 +86,10 @@ def simulate(spec: SimulationSpec) -> SimulationResult:
     folder = Path(spec.run_dir)
     _check_folder(spec, folder)
     repeats_wanted, rounds = spec.evaluation.repeats, spec.federation.num_rounds
-    with RunProgress(repeats_wanted * rounds, spec.progress) as progress:
+    with (
+        tracked_run(spec, folder, sweep) as tracking,
+        RunProgress(repeats_wanted * rounds, spec.progress) as progress,
+    ):
         progress.stage("reading loans")
         try:
             dataset = load_dataset(
@@ -100,10 +109,12 @@ def simulate(spec: SimulationSpec) -> SimulationResult:
             write_text(folder / CONFIG, resolved_yaml(spec))
         else:
             _check_same_data(folder / FINGERPRINT, dataset.report.fingerprint)
+        tracking.loaded(dataset.report.fingerprint)
         metrics = _MetricsLog(folder / METRICS)
 
         def on_round(repeat: int, state: TrainingState) -> None:
             metrics.write(repeat, state)
+            tracking.measured(repeat, state.history)
             newest = state.history[-1] if state.history else None
             progress.done(repeat * rounds + state.round, newest)
 
@@ -125,6 +136,7 @@ def simulate(spec: SimulationSpec) -> SimulationResult:
         save_artefact(folder / MODEL, artefact)
         write_text(folder / REPORT, render_report(results))
         write_json(folder / RESULTS, results)
+        tracking.finished(results, [folder / name for name in TRACKED])
     console = Console(width=None if sys.stdout.isatty() else 140)
     print_results(results, console)
     console.print(
@@ -156,10 +168,9 @@ def _check_folder(spec: SimulationSpec, folder: Path) -> None:
             )
         return
     saved = from_yaml(folder / CONFIG)
-    # Where the folder lies and what the terminal shows may differ; nothing else may.
-    if replace(saved, run_dir="", resume=None, progress=None) != replace(
-        spec, run_dir="", resume=None, progress=None
-    ):
+    # Where the folder lies, what the terminal shows and who is told may differ; nothing else may.
+    free: dict[str, Any] = {"run_dir": "", "resume": None, "progress": None}
+    if replace(saved, **free, tracking=spec.tracking) != replace(spec, **free):
         raise ConfigurationError(
             f"{folder} holds a run of another configuration; go on with that one by"
             f" resume={folder} alone, or choose another folder with run_dir=FOLDER."

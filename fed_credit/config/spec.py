@@ -58,6 +58,14 @@ class RuntimeKind(StrEnum):
     SIMULATION = "simulation"
 
 
+class TrackingKind(StrEnum):
+    """Who else gets a run's figures."""
+
+    NONE = "none"
+    MLFLOW = "mlflow"
+    TENSORBOARD = "tensorboard"
+
+
 @dataclass
 class SyntheticSpec:
     """Knobs of the built-in generator; see :mod:`fed_credit.data.synthetic`.
@@ -453,6 +461,31 @@ class RuntimeSpec:
 
 
 @dataclass
+class TrackingSpec:
+    """Who else gets a run's figures; user and password come from the environment alone.
+
+    Parameters
+    ----------
+    kind : TrackingKind
+        ``none``, ``mlflow`` or ``tensorboard``.
+    uri : str or None
+        MLflow's store: ``sqlite:///FILE`` from where the user stands, or a server's address.
+    experiment : str
+        The name that MLflow gathers runs under.
+    required : bool
+        Whether a run fails when its tracking does, instead of going on with a warning.
+    timeout_s : float
+        Seconds that a server may take to answer.
+    """
+
+    kind: TrackingKind
+    uri: str | None
+    experiment: str
+    required: bool
+    timeout_s: float
+
+
+@dataclass
 class ProfitSpec:
     """Profit at a cut-off, per loan and in the currency of the reader's choice.
 
@@ -513,7 +546,7 @@ class SimulationSpec:
         Folder of an interrupted run to go on with.
     progress : bool or None
         Progress bar; ``None`` shows one where there is a terminal.
-    data, federation, preprocessing, model, strategy, privacy, runtime, evaluation
+    data, federation, preprocessing, model, strategy, privacy, runtime, tracking, evaluation
         See the classes.
     """
 
@@ -528,4 +561,5 @@ class SimulationSpec:
     strategy: StrategySpec
     privacy: PrivacySpec
     runtime: RuntimeSpec
+    tracking: TrackingSpec
     evaluation: EvaluationSpec

@@ -40,10 +40,21 @@ def refuse_password(key: str, url: str) -> None:
     if redacted(url) != url:
         raise ConfigurationError(
             f"{key} holds a password, which would be written to the run folder: take it out of the"
-            f" address and set the environment variable {PASSWORD_VARIABLE} (or, for PostgreSQL,"
-            " PGPASSWORD or a file named by PGPASSFILE), and the user likewise as"
-            f" {USER_VARIABLE} or PGUSER."
+            f" address and set {_instead(key, url)}."
         )
+
+
+def _instead(key: str, url: str) -> str:
+    """Say where a password belongs, which is for the library that needs it to read."""
+    if key.startswith("tracking.") or url.startswith("tracking."):
+        return (
+            "the environment variables MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD, or"
+            " MLFLOW_TRACKING_TOKEN"
+        )
+    return (
+        f"the environment variable {PASSWORD_VARIABLE} (or, for PostgreSQL, PGPASSWORD or a file"
+        f" named by PGPASSFILE), and the user likewise as {USER_VARIABLE} or PGUSER"
+    )
 
 
 def check_url(key: str, url: str) -> None:

@@ -23,6 +23,7 @@ from fed_credit.config.spec import (
     StrategySpec,
 )
 from fed_credit.config.validate_sources import check_sources
+from fed_credit.config.validate_tracking import check_tracking
 from fed_credit.data.schema import KnownAt
 from fed_credit.errors import ConfigurationError, suggestion
 
@@ -73,6 +74,7 @@ _RANGES = {
     "runtime.torch_threads": _at_least(1),
     "runtime.num_cpus": _POSITIVE,
     "runtime.max_cpus": _at_least(1),
+    "tracking.timeout_s": _POSITIVE,
     "evaluation.repeats": _at_least(1),
     "evaluation.confidence": _INSIDE_UNIT,
     "evaluation.min_bads": _at_least(1),
@@ -114,6 +116,7 @@ def check(spec: SimulationSpec) -> None:
     _check_model(spec)
     _check_evaluation(spec)
     _one_of("privacy.channel", spec.privacy.channel, CHANNELS)
+    check_tracking(spec.tracking)
     runtime = spec.runtime
     if runtime.kind is RuntimeKind.SIMULATION and runtime.num_cpus > runtime.max_cpus:
         raise refused(
