@@ -177,6 +177,31 @@ def tracked_run(
         tracking.end(RunStatus.FINISHED)
 
 
+def end_sweep(
+    folder: Path, status: RunStatus, metrics: Mapping[str, float], files: Sequence[Path]
+) -> None:
+    """Close the run that stands for a sweep, once all its jobs have ended; a fault is a warning.
+
+    Parameters
+    ----------
+    folder : Path
+        The sweep's; nothing is done where no job of it was tracked.
+    status : RunStatus
+        How the sweep ended.
+    metrics : mapping of str to float
+        Figures of the sweep.
+    files : sequence of Path
+        Tables and reports to keep; those that do not exist are passed over.
+    """
+    from fed_credit.tracking.mlflow_runs import finish_sweep
+
+    try:
+        finish_sweep(folder, status, metrics, files)
+    except Exception as error:
+        reason = redacted(_first_line(error))
+        print(f"Warning: tracking of the sweep failed ({reason}).", file=sys.stderr)
+
+
 def _tracker(spec: TrackingSpec, about: RunAbout) -> Tracker | None:
     if spec.kind is TrackingKind.NONE:
         return None
