@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import re
 import zlib
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager
@@ -19,6 +20,7 @@ from fed_credit.data.table import CHUNK_ROWS
 from fed_credit.errors import DataError
 
 _BLOCK_BYTES = 16 << 20  # the longest row, and what is parsed at a time
+_SHORT_ROW = re.compile(r"Row #(\d+): Expected (\d+) columns, got (\d+)")
 
 
 class CsvTable:
@@ -36,18 +38,11 @@ class CsvTable:
         """Read the records; see :class:`fed_credit.data.table.Table`."""
         places = [k for k, name in enumerate(self.names) if columns is None or name in columns]
         names = [self.names[k] for k in places]
-        read, short = 0, list[pyarrow.csv.InvalidRow]()
-        with self._explained():
-            batches = self._batches(places, short)
+        read = 0
+        batches = self._batches(places)
         while True:
             with self._explained():
                 batch = next(batches, None)
-            if short:
-                raise DataError(
-                    f"{self.where}: line {short[0].number} has {short[0].actual_columns} values"
-                    f" where the header has {short[0].expected_columns}; mend the line, or copy the"
-                    " file again if it was cut off."
-                )
             if batch is None:
                 break
             for start in range(0, batch.num_rows, rows):
@@ -59,13 +54,7 @@ class CsvTable:
         if not read:
             raise DataError(f"{self.where} has a header but no rows.")
 
-    def _batches(
-        self, places: list[int], short: list[pyarrow.csv.InvalidRow]
-    ) -> Iterator[pa.RecordBatch]:
-        def note(row: pyarrow.csv.InvalidRow) -> str:
-            short.append(row)
-            return "skip"
-
+    def _batches(self, places: list[int]) -> Iterator[pa.RecordBatch]:
         # By place, since a header may name a column twice or leave a name empty.
         keys = [str(k) for k in range(len(self.names))]
         kept = [str(k) for k in places]
@@ -86,7 +75,6 @@ class CsvTable:
                 parse_options=pyarrow.csv.ParseOptions(
                     delimiter=self._dialect.delimiter,
                     newlines_in_values=True,
-                    invalid_row_handler=note,
                 ),
                 convert_options=pyarrow.csv.ConvertOptions(
                     column_types={key: pa.string() for key in keys},
@@ -104,6 +92,13 @@ class CsvTable:
             raise not_in_encoding(self.where, self._dialect.encoding, self._key) from None
         except (pa.ArrowException, OSError, EOFError, ValueError, zlib.error, csv.Error) as error:
             reason = str(error)
+            # Arrow quotes the row, which may hold a firm's data. (Its hook for such rows prints a
+            # traceback where they are no UTF-8.)
+            if short := _SHORT_ROW.search(reason):
+                raise DataError(
+                    f"{self.where}: line {short[1]} has {short[3]} values where the header has"
+                    f" {short[2]}; mend the line, or copy the file again if it was cut off."
+                ) from None
             if "UTF8" in reason:
                 raise not_in_encoding(self.where, self._dialect.encoding, self._key) from None
             if self._dialect.bare or "Empty CSV" in reason:  # a header without a line end
@@ -112,7 +107,6 @@ class CsvTable:
                 raise DataError(
                     f"{self.where} is not a whole gzip file; copy or pack it again."
                 ) from None
-            # Arrow quotes the row, which may hold a firm's data.
             raise DataError(
                 f"{self.where} is not a table with a header line and the delimiter"
                 f" {self._dialect.delimiter!r}; check {self._key}.delimiter and look for a quote"

@@ -40,6 +40,8 @@ class MappedTable:
         With the table's spelling of dates.
     factors : mapping of str to float
         What the numbers of a field are multiplied by when they are read.
+    others : list of str
+        Columns of the table that are no field of the schema.
 
     Raises
     ------
@@ -70,6 +72,7 @@ class MappedTable:
                 " them: name one of kind institution under roles.institution."
             )
         self._field_of = self._columns(mapping.columns, schema)
+        self.others = [name for name in table.names if name not in self._field_of]
         self.factors: Mapping[str, float] = mapping.units
         spelled = {
             name: replace(
@@ -130,6 +133,12 @@ class MappedTable:
                     f" drop one, or name another field in {self._key}.columns."
                 )
             found[own] = name
+        if not found:
+            raise DataError(
+                f"{self.where} has no column that schema '{schema.name}' names, but"
+                f" {', '.join(map(repr, names[:5]))}{', ...' if len(names) > 5 else ''}; check"
+                f" data.schema, the delimiter, and {self._key}.columns."
+            )
         for own, name in columns.items():
             if own not in names and name not in found.values():
                 raise ConfigurationError(

@@ -199,6 +199,7 @@ def read_records(
                     required=_required(spec, roles),
                     factors=source.factors,
                     seen=seen,
+                    others=source.others,
                 )
             except SchemaError as error:
                 bank = "" if source.institution is None else f"Bank '{source.institution}', "

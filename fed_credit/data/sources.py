@@ -5,7 +5,7 @@ A new kind of source is one entry in :data:`SOURCES`; nothing else knows how man
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -33,6 +33,8 @@ class Source(Protocol):
         With this source's spellings.
     factors : mapping of str to float
         By field, what its numbers are multiplied by.
+    others : collection of str
+        Its columns that are no field of the schema, and are not read.
     """
 
     @property
@@ -46,6 +48,9 @@ class Source(Protocol):
 
     @property
     def factors(self) -> Mapping[str, float]: ...  # noqa: D102
+
+    @property
+    def others(self) -> Collection[str]: ...  # noqa: D102
 
     def chunks(self, rows: int = CHUNK_ROWS) -> Iterator[pd.DataFrame]:
         """Read the raw records in order, at most ``rows`` at a time."""
@@ -61,6 +66,7 @@ class Whole:
     read: Callable[[], pd.DataFrame]
     institution: str | None = None
     factors: Mapping[str, float] = field(default_factory=dict)
+    others: Collection[str] = ()
 
     def chunks(self, rows: int = CHUNK_ROWS) -> Iterator[pd.DataFrame]:
         """Read the records and hand them out in order."""

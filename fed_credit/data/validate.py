@@ -59,6 +59,7 @@ def validate(
     required: Collection[str] = (),
     factors: Mapping[str, float] | None = None,
     seen: SeenLoans | None = None,
+    others: Collection[str] = (),
 ) -> Validated:
     """Convert and check the rows of a source against a schema.
 
@@ -83,6 +84,8 @@ def validate(
         By field, what its numbers are multiplied by before bounds are checked.
     seen : SeenLoans, optional
         The loans of earlier chunks of the same source; those of this one are added.
+    others : collection of str
+        Columns of the source that were not read, one of which may be a needed one misspelled.
 
     Returns
     -------
@@ -93,7 +96,7 @@ def validate(
     SchemaError
         If a needed field has no column.
     """
-    _check_columns(raw, schema, _role_fields(schema) if needed is None else needed)
+    _check_columns(raw, schema, _role_fields(schema) if needed is None else needed, others)
     index = raw.index
     raw = raw.reset_index(drop=True)
     fields = [item for item in schema.fields.values() if item.name in raw.columns]
@@ -129,8 +132,10 @@ def _role_fields(schema: Schema) -> list[str]:
     return [name for name in vars(schema.roles).values() if name is not None]
 
 
-def _check_columns(raw: pd.DataFrame, schema: Schema, needed: Collection[str]) -> None:
-    known = [str(column) for column in raw.columns]
+def _check_columns(
+    raw: pd.DataFrame, schema: Schema, needed: Collection[str], others: Collection[str]
+) -> None:
+    known = [*others, *(str(column) for column in raw.columns)]
     roles = {name: role for role, name in vars(schema.roles).items() if name is not None}
     for name in needed:
         if name not in raw.columns:
