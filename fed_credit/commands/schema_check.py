@@ -87,13 +87,14 @@ def _files(given: argparse.Namespace) -> tuple[Schema, dict[str, BankCounts], li
     """Count one file after the other; the file's name is the bank where no column says it."""
     from fed_credit.config.location import schema_dir
     from fed_credit.data.load import resolve_schema
+    from fed_credit.files import local_path
     from fed_credit.onboarding.counts import add_counts
     from fed_credit.onboarding.tables import chunks_of
 
     schema = resolve_schema(given.schema, schema_dir())
     banks: dict[str, BankCounts] = {}
     unknown: dict[str, None] = {}
-    paths = [Path(text).expanduser() for text in given.sources]
+    paths = [local_path(text) for text in given.sources]
     for path in paths:
         # Two folders may hold files of one name.
         alone = sum(other.stem == path.stem for other in paths) == 1
@@ -114,6 +115,7 @@ def _configured(
     from fed_credit.config.location import schema_dir
     from fed_credit.data.load import resolve_schema
     from fed_credit.data.sources import open_sources
+    from fed_credit.files import local_path
     from fed_credit.onboarding.counts import add_counts
 
     spec = compose([*overrides, *([f"data.schema='{named}'"] if named else [])]).data

@@ -50,12 +50,12 @@ def run_infer(arguments: Sequence[str]) -> int:
     if not out.parent.is_dir():
         raise ConfigurationError(f"--out={out}: the folder {out.parent} does not exist; make it.")
 
-    from fed_credit.files import write_text
+    from fed_credit.files import local_path, write_text
     from fed_credit.onboarding.infer import Given, infer
     from fed_credit.onboarding.render import to_yaml
     from fed_credit.onboarding.tables import chunks_of
 
-    source = Path(given.file).expanduser()
+    source = local_path(given.file)
     chunks = chunks_of(source, encoding=given.encoding, delimiter=given.delimiter)
     named = {
         key: value

@@ -403,3 +403,33 @@ def test_known_keys_are_those_of_a_saved_run() -> None:
 
     saved = OmegaConf.to_container(OmegaConf.create(resolved_yaml(compose([]))))
     assert walk(saved, "") == set(known_keys())
+
+
+def test_a_bank_s_source_is_completed_from_what_holds_for_all(tmp_path: Path) -> None:
+    (tmp_path / "data").mkdir()
+    (tmp_path / "data" / "mine.yaml").write_text(
+        """
+defaults: [table, _self_]
+schema: mine.yaml
+csv: {delimiter: semicolon}
+mapping: {columns: {金额: amount}, units: {amount: 10000}}
+institutions:
+  - {name: A, source: {path: a.csv}}
+  - name: B
+    source: {url: "sqlite:///b.db", query: SELECT 1, csv: {decimal: ","}}
+    mapping: {units: {amount: 1, age: 12}, values: {sector: {1: farm}}}
+""",
+        encoding="utf-8",
+    )
+    spec = compose(["data=mine"], config_dir=tmp_path)
+    first, second = spec.data.institutions
+    assert_typed(spec, SimulationSpec)
+    assert (first.source.path, first.source.url, first.source.query) == ("a.csv", None, None)
+    assert first.source.csv == spec.data.csv
+    assert first.mapping == spec.data.mapping
+    assert (second.source.csv.delimiter, second.source.csv.decimal) == ("semicolon", ",")
+    assert second.mapping.columns == {"金额": "amount"}
+    assert second.mapping.units == {"amount": 1.0, "age": 12.0}
+    assert second.mapping.values == {"sector": {"1": "farm"}}
+    (tmp_path / "config.yaml").write_text(resolved_yaml(spec), encoding="utf-8")
+    assert from_yaml(tmp_path / "config.yaml") == spec

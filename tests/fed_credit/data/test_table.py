@@ -54,7 +54,7 @@ def test_parquet_keeps_its_types(tmp_path: Path) -> None:
         ("t.csv", b"a,b,a\n1,2,3\n", "more than one column 'a'"),
         ("t.csv", b"a,b\n\xff\xfe,2\n", "in neither UTF-8 nor GB18030"),
         ("t.csv", "é,b\nê,2\n".encode("latin-1"), "in neither UTF-8 nor GB18030"),
-        ("t.csv", "PK\x03\x04 sheet".encode(), "Excel workbook"),
+        ("t.csv", b"PK\x03\x04 sheet", "Excel workbook"),
         ("t.csv", bytes(range(256)) * 40, "binary data"),
         ("t.csv.gz", gzip.compress(b"a,b\n" + b"1,2\n" * 9999)[:-9], "is not a whole gzip file"),
         ("t.csv.gz", b"\x1f\x8b not gzip at all", "is not a whole gzip file"),
