@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from rich.console import Console
 
 from fed_credit.artefact import Artefact, save_artefact
@@ -17,11 +18,12 @@ from fed_credit.config.load import from_yaml, resolved_yaml
 from fed_credit.config.location import schema_dir
 from fed_credit.config.spec import SimulationSpec, SplitKind, Weighting
 from fed_credit.data.book import Dataset
-from fed_credit.data.load import load_dataset
+from fed_credit.data.cache import cached_dataset
+from fed_credit.data.loan_keys import loan_keys
 from fed_credit.data.records import RejectedRowsError
 from fed_credit.data.split import split_warnings
 from fed_credit.errors import ConfigurationError, DataError
-from fed_credit.files import append_text, plain, write_json, write_text
+from fed_credit.files import append_text, plain, replacing, write_json, write_text
 from fed_credit.repeat import Repeat, RepeatRunner
 from fed_credit.reporting.progress import RunProgress
 from fed_credit.reporting.report import render_report
@@ -31,9 +33,10 @@ from fed_credit.tracking.protocol import SweepJob
 from fed_credit.tracking.session import tracked_run
 from fed_credit.training.state import TrainingState
 
-CONFIG, FINGERPRINT, METRICS, RESULTS, REPORT, REJECTED, MODEL = (
+CONFIG, FINGERPRINT, LOANS, METRICS, RESULTS, REPORT, REJECTED, MODEL = (
     "config.yaml",
     "data.sha256",
+    "loans.npz",
     "metrics.jsonl",
     "results.json",
     "report.md",
@@ -71,7 +74,7 @@ def simulate(spec: SimulationSpec, sweep: SweepJob | None = None) -> SimulationR
     spec : SimulationSpec
         What to run; with ``resume`` set, finished parts are read back and the rest is done.
     sweep : SweepJob or None
-        The sweep that it is a job of, for its tracking.
+        The sweep that it is a job of, for its tracking; a job prints no table of its own.
 
     Returns
     -------
@@ -92,7 +95,7 @@ def simulate(spec: SimulationSpec, sweep: SweepJob | None = None) -> SimulationR
     ):
         progress.stage("reading loans")
         try:
-            dataset = load_dataset(
+            dataset = cached_dataset(
                 spec.data,
                 num_institutions=spec.federation.num_institutions,
                 schema_dir=schema_dir(),
@@ -120,6 +123,7 @@ def simulate(spec: SimulationSpec, sweep: SweepJob | None = None) -> SimulationR
 
         runner = RepeatRunner(spec, dataset, folder, on_round, progress.stage)
         repeats = [runner.run(number) for number in range(repeats_wanted)]
+        _write_loans(folder / LOANS, spec, dataset, repeats)
         progress.stage("comparing")
         artefact = _artefact(spec, repeats[0], dataset.report.fingerprint)
         # What is not defined is None from here on, as in the file.
@@ -137,6 +141,12 @@ def simulate(spec: SimulationSpec, sweep: SweepJob | None = None) -> SimulationR
         write_text(folder / REPORT, render_report(results))
         write_json(folder / RESULTS, results)
         tracking.finished(results, [folder / name for name in TRACKED])
+    if sweep is None:  # a sweep ends in a table of its own
+        _show(results, folder)
+    return SimulationResult(folder, results, artefact)
+
+
+def _show(results: dict[str, Any], folder: Path) -> None:
     console = Console(width=None if sys.stdout.isatty() else 140)
     print_results(results, console)
     console.print(
@@ -145,7 +155,19 @@ def simulate(spec: SimulationSpec, sweep: SweepJob | None = None) -> SimulationR
         markup=False,
         soft_wrap=True,
     )
-    return SimulationResult(folder, results, artefact)
+
+
+def _write_loans(
+    path: Path, spec: SimulationSpec, dataset: Dataset, repeats: Sequence[Repeat]
+) -> None:
+    """Write what other runs know the loans by, their outcomes, and their part in each repeat."""
+    with replacing(path) as temporary, temporary.open("wb") as file:
+        np.savez_compressed(
+            file,
+            key=loan_keys(dataset, spec.data),
+            y=dataset.y,
+            parts=np.stack([repeat.parts for repeat in repeats]),
+        )
 
 
 def _warnings(spec: SimulationSpec, dataset: Dataset, repeats: Sequence[Repeat]) -> list[str]:

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 
 class _BugError(Exception):
-    """A traceback of the run itself, as text, since a launcher may run it in another process."""
+    """A traceback of the run itself, as text."""
 
 
 class _FailedError(BaseException):
@@ -62,7 +62,18 @@ def run_command(arguments: Sequence[str]) -> int:
         raise ConfigurationError("--cfg shows one run's configuration; leave out -m.")
     if given.resolve and not given.cfg:
         raise ConfigurationError("--resolve belongs to --cfg; add --cfg job.")
+    if given.reference and not given.multirun:
+        raise ConfigurationError("--reference belongs to a sweep; add -m.")
     try:
+        swept = _resumed_sweep(given)
+        if swept is not None:
+            from fed_credit.commands.sweep import resume_sweep
+
+            return resume_sweep(*swept)
+        if given.multirun:
+            if _folder_of(given) not in ("", "null"):
+                _progress(given, _folder_of(given))  # says what cannot be
+            return _sweep(given)
         resumed = _resumed(given)
         if resumed is None:
             _through_hydra(given)
@@ -81,7 +92,8 @@ def run_command(arguments: Sequence[str]) -> int:
 def _parser() -> Parser:
     parser = Parser(
         prog="fed-credit simulate",
-        usage="fed-credit simulate [KEY=VALUE ...] [-m] [--cfg job] [--config-dir DIR] [--debug]",
+        usage="fed-credit simulate [KEY=VALUE ...] [-m [--reference KEY=VALUE]] [--cfg job]"
+        " [--config-dir DIR] [--debug]",
         add_help=False,
         allow_abbrev=False,
     )
@@ -91,16 +103,44 @@ def _parser() -> Parser:
     parser.add_argument("-c", "--cfg", choices=("job", "hydra", "all"))
     parser.add_argument("--resolve", action="store_true")
     parser.add_argument("--config-dir", type=Path, metavar="DIR")
+    parser.add_argument("--reference", action="append", default=[], metavar="KEY=VALUE")
     parser.add_argument("--debug", action="store_true")
     return parser
 
 
-def _resumed(given: argparse.Namespace) -> SimulationSpec | None:
-    """Return the saved specification of ``resume=FOLDER``, or nothing without one."""
+def _sweep(given: argparse.Namespace) -> int:
+    """Start a sweep, once its overrides are found to be ones."""
+    from fed_credit.commands.sweep import start_sweep
+    from fed_credit.config.explain import check_overrides
+    from fed_credit.config.load import refuse_passwords
+    from fed_credit.config.location import groups
+
+    options = groups(given.config_dir)
+    check_overrides(given.overrides, options, multirun=True)
+    check_overrides(given.reference, options)
+    # Before the configuration is written to the sweep's folder.
+    refuse_passwords(given.overrides, config_dir=given.config_dir)
+    return start_sweep(given.overrides, given.config_dir, given.reference)
+
+
+def _folder_of(given: argparse.Namespace) -> str:
+    """Return what ``resume=FOLDER`` names, or ``null`` without one."""
     named = [text for text in given.overrides if text.startswith("resume=")]
-    folder = named[-1].partition("=")[2].strip("'\"") if named else "null"
-    if folder == "null":
+    return named[-1].partition("=")[2].strip("'\"") if named else "null"
+
+
+def _resumed_sweep(given: argparse.Namespace) -> tuple[Path, bool | None] | None:
+    """Return folder and progress of ``resume=FOLDER`` if it names a sweep's."""
+    from fed_credit.commands.sweep import is_sweep
+
+    folder = _folder_of(given)
+    if folder in ("", "null") or not is_sweep(Path(folder)):
         return None
+    return Path(folder), _progress(given, folder)
+
+
+def _progress(given: argparse.Namespace, folder: str) -> bool | None:
+    """Refuse what cannot be said of a run that is gone on with; return ``progress``."""
     others = [text for text in given.overrides if not text.startswith(("resume=", "progress="))]
     if given.multirun or given.config_dir or others:
         extra = others[0] if others else "-m" if given.multirun else "--config-dir"
@@ -108,7 +148,19 @@ def _resumed(given: argparse.Namespace) -> SimulationSpec | None:
             f"resume={folder} goes on with the saved configuration of that run, so {extra} cannot"
             " be used with it; leave it out, or start a new run."
         )
-    from fed_credit.config.load import CONFIG_FILE, compose, from_yaml
+    from fed_credit.config.load import compose
+
+    # Composed for the sake of its checks alone.
+    return compose([text for text in given.overrides if text.startswith("progress=")]).progress
+
+
+def _resumed(given: argparse.Namespace) -> SimulationSpec | None:
+    """Return the saved specification of ``resume=FOLDER``, or nothing without one."""
+    folder = _folder_of(given)
+    if folder == "null":
+        return None
+    progress = _progress(given, folder)
+    from fed_credit.config.load import CONFIG_FILE, from_yaml
 
     if not folder or not (Path(folder) / CONFIG_FILE).is_file():
         raise ConfigurationError(
@@ -116,8 +168,6 @@ def _resumed(given: argparse.Namespace) -> SimulationSpec | None:
             " that the run printed."
         )
     saved = from_yaml(Path(folder) / CONFIG_FILE)
-    # Composed for the sake of its checks alone.
-    progress = compose([text for text in given.overrides if text.startswith("progress=")]).progress
     return replace(saved, resume=folder, run_dir=folder, progress=progress)
 
 
@@ -130,12 +180,12 @@ def _through_hydra(given: argparse.Namespace) -> None:
     from fed_credit.config.load import compose, refuse_passwords
     from fed_credit.config.location import groups
 
-    if not (given.multirun or given.cfg):
+    if not given.cfg:
         # Before Hydra makes the run's folder.
         _fresh(compose(given.overrides, config_dir=given.config_dir))
     else:
-        check_overrides(given.overrides, groups(given.config_dir), multirun=given.multirun)
-        # Before Hydra writes the configuration to the sweep's folder, or shows it.
+        check_overrides(given.overrides, groups(given.config_dir))
+        # Before Hydra shows the configuration.
         refuse_passwords(given.overrides, config_dir=given.config_dir)
     command = hydra.main(version_base="1.3", config_path=str(conf_dir()), config_name="config")
     # Hydra reads its arguments from here and nowhere else.
@@ -159,7 +209,6 @@ def _through_hydra(given: argparse.Namespace) -> None:
 
 def _hydra_arguments(given: argparse.Namespace) -> list[str]:
     return [
-        *(["--multirun"] if given.multirun else []),
         *(["--cfg", given.cfg] if given.cfg else []),
         *(["--resolve"] if given.resolve else []),
         *(["--config-dir", str(given.config_dir)] if given.config_dir else []),
@@ -168,27 +217,16 @@ def _hydra_arguments(given: argparse.Namespace) -> list[str]:
 
 
 def _job(cfg: DictConfig) -> None:
-    """Run one job of Hydra's: the only one, or one of a sweep, perhaps in a launcher's process."""
+    """Run what Hydra has composed."""
     from hydra.core.hydra_config import HydraConfig
-    from hydra.types import RunMode
 
     from fed_credit.config.load import to_spec
 
-    hydra = HydraConfig.get()
-    cfg.run_dir = _near(Path(hydra.runtime.output_dir))
-    if hydra.mode is not RunMode.MULTIRUN:
-        try:
-            _run(_fresh(to_spec(cfg)))
-        except Exception as error:
-            raise _FailedError(error) from error
-        return
-    label = f"Job {hydra.job.num} ({' '.join(hydra.overrides.task) or 'no overrides'})"
-    print(label, flush=True)
+    cfg.run_dir = _near(Path(HydraConfig.get().runtime.output_dir))
     try:
         _run(_fresh(to_spec(cfg)))
-    except FedCreditError as error:
-        error.args = (f"{label}: {error}",)
-        raise
+    except Exception as error:
+        raise _FailedError(error) from error
 
 
 def _fresh(spec: SimulationSpec) -> SimulationSpec:

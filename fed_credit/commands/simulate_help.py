@@ -24,6 +24,7 @@ _KNOBS = {
 }
 _OPTIONS = {
     "-m, --multirun": "sweep: run each combination of values given as a,b,c",
+    "--reference KEY=VALUE": "with -m: what to compare the other values with; else the first",
     "-c, --cfg job": "show the configuration and do not run (also: hydra, all)",
     "--resolve": "with --cfg: fill in every ${...}",
     "--config-dir DIR": "a folder with further groups, models or experiments",

@@ -24,6 +24,16 @@ COMMAND = [sys.executable, "-m", "fed_credit.cli"]
 # Enough to be interrupted among them, at some ten milliseconds each.
 ROUNDS = 60
 # Small enough for a second or two of work.
+# As little of a run's results as a sweep's table needs.
+RESULTS = json.dumps(
+    {
+        "seed": 1,
+        "confidence": 0.95,
+        "test": {"federated": {"auc": 0.7}},
+        "overall": {},
+        "data": {"fingerprint": ""},
+    }
+)
 SMALL = [
     "progress=false",
     "data.generator.num_loans=2500",
@@ -49,16 +59,19 @@ def specs(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Callable[..., list
     def install(*outcomes: BaseException | None) -> list[SimulationSpec]:
         seen: list[SimulationSpec] = []
 
-        def simulate(spec: SimulationSpec) -> None:
+        def simulate(spec: SimulationSpec, sweep: object = None) -> None:
             seen.append(spec)
             Path(spec.run_dir).mkdir(parents=True, exist_ok=True)
             (Path(spec.run_dir) / "config.yaml").write_text(resolved_yaml(spec))
             outcome = outcomes[len(seen) - 1] if len(seen) <= len(outcomes) else None
             if outcome is not None:
                 raise outcome
+            (Path(spec.run_dir) / "metrics.jsonl").write_text("")
+            (Path(spec.run_dir) / "results.json").write_text(RESULTS)
 
         module = types.ModuleType("fed_credit.simulate")
         module.simulate = simulate  # type: ignore[attr-defined]
+        module.METRICS, module.RESULTS = "metrics.jsonl", "results.json"  # type: ignore[attr-defined]
         monkeypatch.setitem(sys.modules, "fed_credit.simulate", module)
         return seen
 
@@ -95,7 +108,7 @@ def test_help_lists_groups_options_and_defaults(capsys: pytest.CaptureFixture[st
     assert main(["simulate", "--help"]) == 0
     page = capsys.readouterr().out
     assert "logreg | mlp_large | mlp_medium | mlp_small*" in page
-    assert "sba | synthetic* | table" in page
+    assert "sba | synthetic* | synthetic_alike | synthetic_apart | table" in page
     assert f"federation.num_rounds={compose([]).federation.num_rounds} " in page
     assert "experiment=quick" in page
 
@@ -195,7 +208,9 @@ def test_a_sweep_runs_each_combination_in_its_own_folder(
     assert [(spec.model, spec.seed) for spec in ran] == wanted
     assert [spec.run_dir for spec in ran] == [f"all-sweep/{number}" for number in range(4)]
     assert all((Path(spec.run_dir) / "config.yaml").is_file() for spec in ran)
-    assert "Job 3 (model=mlp_small seed=2 run_dir=all)" in capsys.readouterr().out
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[3].startswith("[4/4] job 3 (model=mlp_small seed=2): ok, ")
+    assert "4 of 4 jobs done." in lines
 
 
 def test_a_sweep_goes_on_after_a_failed_job_and_names_it(
@@ -204,7 +219,10 @@ def test_a_sweep_goes_on_after_a_failed_job_and_names_it(
     ran = specs(None, QuorumError("Bank B did not answer."))
     assert main(["simulate", "-m", "seed=1,2,3"]) == 3
     assert [spec.seed for spec in ran] == [1, 2, 3]
-    assert "Error: Job 1 (seed=2): Bank B did not answer.\n" in capsys.readouterr().err
+    shown = capsys.readouterr().out
+    assert "[2/3] job 1 (seed=2): failed" in shown
+    assert "Failed: job 1 (seed=2): Bank B did not answer.\n" in shown
+    assert "2 of 3 jobs done, 1 failed.\n" in shown
 
 
 def test_a_further_folder(specs: Callable[..., list[SimulationSpec]], tmp_path: Path) -> None:
@@ -245,7 +263,8 @@ def test_a_bug_shows_its_traceback_even_if_it_looks_like_a_mistake(
 
     for bug in (ZeroDivisionError("n"), ConfigKeyError("n"), FileNotFoundError(2, "n", "f")):
         specs(bug)
-        assert main(["simulate", *multirun, f"run_dir={type(bug).__name__}"]) == 1
+        code = 3 if multirun else 1  # a sweep goes on with its other jobs
+        assert main(["simulate", *multirun, f"run_dir={type(bug).__name__}"]) == code
         shown = capsys.readouterr().err
         assert "Traceback" in shown
         assert type(bug).__name__ in shown
@@ -256,7 +275,7 @@ def test_an_interrupt_says_how_to_go_on(
     specs: Callable[..., list[SimulationSpec]], capsys: pytest.CaptureFixture[str]
 ) -> None:
     specs(KeyboardInterrupt(), KeyboardInterrupt())
-    for arguments, folder in ((["run_dir=a"], "a"), (["-m", "run_dir=b"], "b-sweep/0")):
+    for arguments, folder in ((["run_dir=a"], "a"), (["-m", "run_dir=b"], "b-sweep")):
         assert main(["simulate", *arguments]) == 130
         assert capsys.readouterr().err.endswith(
             f"Interrupted. Go on with: fed-credit simulate resume={folder}\n"
