@@ -115,7 +115,6 @@ def _configured(
     from fed_credit.config.location import schema_dir
     from fed_credit.data.load import resolve_schema
     from fed_credit.data.sources import open_sources
-    from fed_credit.files import local_path
     from fed_credit.onboarding.counts import add_counts
 
     spec = compose([*overrides, *([f"data.schema='{named}'"] if named else [])]).data
