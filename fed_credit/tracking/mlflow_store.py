@@ -14,6 +14,7 @@ from fed_credit.tracking.protocol import RunStatus
 
 _SQLITE = "sqlite:///"
 _LOCK_TIMEOUT_S = 60
+_LONGEST_NAME = 250
 
 
 class MlflowStore:
@@ -75,7 +76,9 @@ class MlflowStore:
     def create(self, name: str, tags: Mapping[str, str]) -> str:
         """Open a run and return its number."""
         with self._lock:
-            run = self._client.create_run(self._experiment, run_name=name, tags=dict(tags))
+            run = self._client.create_run(
+                self._experiment, run_name=name[:_LONGEST_NAME], tags=dict(tags)
+            )
         return str(run.info.run_id)
 
     def reopen(self, run: str) -> bool:

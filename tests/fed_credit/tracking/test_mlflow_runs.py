@@ -153,6 +153,17 @@ def test_a_failed_run_says_so_and_not_what_the_data_hold(
     assert run.data.tags["fed_credit.error"] == "DataError"
 
 
+def test_a_finished_run_can_be_sent_later(spec: TrackingSpec, tiny_run: Make) -> None:
+    run_spec = tiny_run("run", ["evaluation.baselines=[]"])
+    result = simulate(run_spec)
+    run_spec.resume, run_spec.tracking = run_spec.run_dir, spec
+    simulate(run_spec)
+    (run,) = runs(spec)
+    assert run.info.status == "FINISHED"
+    assert [step for step, _ in history(spec, run, "repeat_000/validation_auc")] == [1, 2, 3]
+    assert run.data.metrics["test/federated/auc"] == result.results["test"]["federated"]["auc"]
+
+
 def test_mlflows_limits_are_kept(spec: TrackingSpec, tmp_path: Path) -> None:
     parameters = {f"data.k{k}": "v" * 7000 if k == 3 else str(k) for k in range(230)}
     tracker = MlflowTracker(spec, about(tmp_path / "run", parameters=parameters))
