@@ -20,7 +20,10 @@ from fed_credit.errors import ConfigurationError, FedCreditError
 if TYPE_CHECKING:
     from omegaconf import DictConfig
 
-    from fed_credit.config.spec import SimulationSpec
+    from fed_credit.config.spec import SimulationSpec, TrackingSpec
+
+
+_TRACKING = ("tracking=", "tracking.")
 
 
 class _BugError(Exception):
@@ -139,9 +142,11 @@ def _resumed_sweep(given: argparse.Namespace) -> tuple[Path, bool | None] | None
     return Path(folder), _progress(given, folder)
 
 
-def _progress(given: argparse.Namespace, folder: str) -> bool | None:
+def _progress(given: argparse.Namespace, folder: str, also: tuple[str, ...] = ()) -> bool | None:
     """Refuse what cannot be said of a run that is gone on with; return ``progress``."""
-    others = [text for text in given.overrides if not text.startswith(("resume=", "progress="))]
+    others = [
+        text for text in given.overrides if not text.startswith(("resume=", "progress=", *also))
+    ]
     if given.multirun or given.config_dir or others:
         extra = others[0] if others else "-m" if given.multirun else "--config-dir"
         raise ConfigurationError(
@@ -159,7 +164,7 @@ def _resumed(given: argparse.Namespace) -> SimulationSpec | None:
     folder = _folder_of(given)
     if folder == "null":
         return None
-    progress = _progress(given, folder)
+    progress = _progress(given, folder, _TRACKING)
     from fed_credit.config.load import CONFIG_FILE, from_yaml
 
     if not folder or not (Path(folder) / CONFIG_FILE).is_file():
@@ -168,7 +173,28 @@ def _resumed(given: argparse.Namespace) -> SimulationSpec | None:
             " that the run printed."
         )
     saved = from_yaml(Path(folder) / CONFIG_FILE)
-    return replace(saved, resume=folder, run_dir=folder, progress=progress)
+    tracking = _tracking(given.overrides, saved.tracking)
+    return replace(saved, resume=folder, run_dir=folder, progress=progress, tracking=tracking)
+
+
+def _tracking(overrides: Sequence[str], saved: TrackingSpec) -> TrackingSpec:
+    """Return who is told from here on: a server may be gone, or wanted only now."""
+    from fed_credit.config.load import compose
+
+    changed = [text for text in overrides if text.startswith(_TRACKING)]
+    if not changed:
+        return saved
+    kept = [
+        f"tracking={saved.kind}",
+        f"tracking.experiment='{saved.experiment}'",
+        f"tracking.required={str(saved.required).lower()}",
+        f"tracking.timeout_s={saved.timeout_s}",
+    ]
+    if saved.uri is not None:
+        kept.append(f"tracking.uri='{saved.uri}'")
+    if any(text.startswith("tracking=") for text in changed):
+        kept = []
+    return compose([*kept, *changed]).tracking
 
 
 def _through_hydra(given: argparse.Namespace) -> None:

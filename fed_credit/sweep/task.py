@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any
 from fed_credit.config.urls import redacted
 from fed_credit.errors import FedCreditError
 from fed_credit.files import write_text
-from fed_credit.sweep.settings import label, values_of
+from fed_credit.sweep.settings import fixed, label, values_of
 from fed_credit.sweep.status import Status, read_status, write_status
 
 if TYPE_CHECKING:
@@ -77,11 +77,14 @@ def _run(cfg: DictConfig, folder: Path, overrides: list[str]) -> tuple[float | N
     """Run, quietly; return validation loss and AUC."""
     from fed_credit.config.load import CONFIG_FILE, to_spec
     from fed_credit.simulate import METRICS, RESULTS, simulate
+    from fed_credit.sweep.plan import PLAN
     from fed_credit.tracking.protocol import SweepJob
 
     cfg.run_dir = str(folder)
     begun = str(folder) if (folder / CONFIG_FILE).is_file() else None
-    values = values_of(overrides)
+    plan = json.loads((folder.parent / PLAN).read_text(encoding="utf-8"))
+    same = fixed(plan["overrides"])
+    values = {key: value for key, value in values_of(overrides).items() if key not in same}
     named = f"{folder.name} {label(values, list(values))}".strip()
     simulate(
         replace(to_spec(cfg), resume=begun, progress=False),
