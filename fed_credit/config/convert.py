@@ -71,7 +71,12 @@ def plain(spec: Any) -> Any:
 
 def is_known(key: str) -> bool:
     """Return whether a dotted key exists, or is a name of the user's own in a mapping."""
-    return key in known_keys() or any(key.startswith(f"{open_}.") for open_ in _open_keys())
+    return key in known_keys() or is_own_name(key)
+
+
+def is_own_name(key: str) -> bool:
+    """Return whether a dotted key is a name of the user's own in a mapping."""
+    return any(key.startswith(f"{section}.") for section in _open_keys())
 
 
 @cache

@@ -9,7 +9,7 @@ from hydra.errors import HydraException, MissingConfigException, OverrideParseEx
 from omegaconf.errors import InterpolationResolutionError, OmegaConfBaseException
 from yaml import YAMLError
 
-from fed_credit.config.convert import is_known, shown, unknown_key
+from fed_credit.config.convert import is_known, is_own_name, shown, unknown_key
 from fed_credit.config.urls import refuse_password
 from fed_credit.errors import ConfigurationError, suggestion
 
@@ -130,7 +130,7 @@ def _of_composition(error: Exception, text: str) -> ConfigurationError:
             " not in the defaults list; mend its name."
         )
     if match := re.match(r"Could not override '(.+?)'", text):
-        if is_known(match[1]):
+        if is_own_name(match[1]):
             return ConfigurationError(
                 f"{match[1]} is a name of your own: write it with a plus, +{match[1]}=VALUE."
             )
