@@ -38,17 +38,18 @@ def print_sweep(body: dict[str, Any], console: Console) -> None:
 
 def _failures(body: dict[str, Any]) -> list[str]:
     """Say each reason once, with the jobs that failed for it."""
-    by_reason: dict[str, list[str]] = {}
+    by_reason: dict[str, list[dict[str, Any]]] = {}
     for job in body["jobs"]:
         if job["status"] == "failed":
-            named = label(job["overrides"], [*body["settings"], SEED])
-            by_reason.setdefault(job["error"], []).append(
-                f"{job['number']} ({named})" if named else str(job["number"])
-            )
-    return [
-        f"Failed: job{'s' * (len(jobs) > 1)} {', '.join(jobs)}: {reason}"
-        for reason, jobs in by_reason.items()
-    ]
+            by_reason.setdefault(job["error"], []).append(job)
+    return [f"Failed: {_named(jobs, body['settings'])}: {r}" for r, jobs in by_reason.items()]
+
+
+def _named(jobs: list[dict[str, Any]], keys: list[str]) -> str:
+    if len(jobs) > 1:
+        return f"jobs {', '.join(str(job['number']) for job in jobs)}"
+    named = label(jobs[0]["overrides"], [*keys, SEED])
+    return f"job {jobs[0]['number']}" + (f" ({named})" if named else "")
 
 
 def _table(body: dict[str, Any]) -> Table:
