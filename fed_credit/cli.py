@@ -16,6 +16,7 @@ from fed_credit.errors import ConfigurationError, FedCreditError, suggestion
 _USAGE = "fed-credit [--version] [--help] COMMAND ..."
 _COMMANDS = {
     "simulate": "run a federation on this machine",
+    "report": "make the page of a run or a sweep anew from its files",
     "schema": "propose a schema for your own table, or compare tables with one",
 }
 
@@ -75,6 +76,10 @@ def _dispatch(arguments: list[str]) -> int:
         from fed_credit.commands.simulate import run_command
 
         return run_command(rest)
+    if command == "report":
+        from fed_credit.commands.report import run_command as run_report
+
+        return run_report(rest)
     if command == "schema":
         from fed_credit.commands.schema import run_command as run_schema
 

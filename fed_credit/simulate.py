@@ -25,6 +25,7 @@ from fed_credit.data.split import split_warnings
 from fed_credit.errors import ConfigurationError, DataError
 from fed_credit.files import append_text, plain, replacing, write_json, write_text
 from fed_credit.repeat import Repeat, RepeatRunner
+from fed_credit.reporting.html.folder import REPORT_HTML, write_run_report
 from fed_credit.reporting.progress import RunProgress
 from fed_credit.reporting.report import render_report
 from fed_credit.reporting.results import build_results, target_text
@@ -44,7 +45,7 @@ CONFIG, FINGERPRINT, LOANS, METRICS, RESULTS, REPORT, REJECTED, MODEL = (
     "model",
 )
 # What a tracker keeps, of what a run leaves.
-TRACKED = (CONFIG, RESULTS, REPORT, "report.html", MODEL)
+TRACKED = (CONFIG, RESULTS, REPORT, REPORT_HTML, MODEL)
 
 
 @dataclass(frozen=True)
@@ -139,6 +140,7 @@ def simulate(spec: SimulationSpec, sweep: SweepJob | None = None) -> SimulationR
         )
         save_artefact(folder / MODEL, artefact)
         write_text(folder / REPORT, render_report(results))
+        write_run_report(folder, results, spec, dataset, repeats)
         write_json(folder / RESULTS, results)
         tracking.finished(results, [folder / name for name in TRACKED])
     if sweep is None:  # a sweep ends in a table of its own
@@ -150,7 +152,7 @@ def _show(results: dict[str, Any], folder: Path) -> None:
     console = Console(width=None if sys.stdout.isatty() else 140)
     print_results(results, console)
     console.print(
-        f"{results['timing']['wall_s']:.1f} s. Report: {folder / REPORT}",
+        f"{results['timing']['wall_s']:.1f} s. Report: {folder / REPORT_HTML}",
         highlight=False,
         markup=False,
         soft_wrap=True,

@@ -134,6 +134,7 @@ def _end(plan: Plan, *, interrupted: bool = False) -> int:
     from rich.console import Console
 
     from fed_credit.files import plain, write_json, write_text
+    from fed_credit.reporting.html.folder import render_folder
     from fed_credit.sweep.results import read_jobs
     from fed_credit.sweep.summary import summarise
     from fed_credit.sweep.table import csv_text, print_sweep
@@ -146,9 +147,11 @@ def _end(plan: Plan, *, interrupted: bool = False) -> int:
     body = plain(summarise(plan, jobs))
     write_json(plan.folder / BODY, body)
     write_text(plan.folder / TABLE, csv_text(body))
+    write_text(plan.folder / REPORT, render_folder(plan.folder))
     console = Console(width=None if sys.stdout.isatty() else 160)
     print_sweep(body, console)
-    console.print(f"Table: {plan.folder / TABLE}", highlight=False, markup=False, soft_wrap=True)
+    said = f"Table: {plan.folder / TABLE}. Report: {plan.folder / REPORT}"
+    console.print(said, highlight=False, markup=False, soft_wrap=True)
     failed = bool(body["count"]["failed"])
     ended = RunStatus.FAILED if failed else RunStatus.FINISHED
     end_sweep(

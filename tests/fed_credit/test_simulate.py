@@ -55,6 +55,8 @@ def test_the_run_folder_holds_everything(finished: SimulationResult) -> None:
         "metrics.jsonl",
         "results.json",
         "report.md",
+        "report.html",
+        "report_data.json",
         "rejected_rows.csv",
         "model/manifest.json",
         "model/model.json",
