@@ -147,9 +147,9 @@ def _end(plan: Plan, *, interrupted: bool = False) -> int:
     body = plain(summarise(plan, jobs))
     write_json(plan.folder / BODY, body)
     write_text(plan.folder / TABLE, csv_text(body))
-    write_text(plan.folder / REPORT, render_folder(plan.folder))
     console = Console(width=None if sys.stdout.isatty() else 160)
     print_sweep(body, console)
+    write_text(plan.folder / REPORT, render_folder(plan.folder))
     said = f"Table: {plan.folder / TABLE}. Report: {plan.folder / REPORT}"
     console.print(said, highlight=False, markup=False, soft_wrap=True)
     failed = bool(body["count"]["failed"])

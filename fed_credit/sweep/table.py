@@ -14,6 +14,7 @@ from fed_credit.config.convert import shown
 from fed_credit.reporting.table import difference, number
 from fed_credit.sweep.settings import SEED, label
 
+_WIDE = 120  # characters; below, what is in sweep.csv anyway is left out
 _PLACES = {"ks": 3, "brier": 4, "validation_loss": 4}
 
 
@@ -29,7 +30,7 @@ def print_sweep(body: dict[str, Any], console: Console) -> None:
     """
     count = body["count"]
     if count["ok"]:
-        console.print(_table(body))
+        console.print(_table(body, narrow=console.width < _WIDE))
     for line in _sentences(body):
         console.print(line, highlight=False, markup=False)
     for line in _failures(body):
@@ -52,7 +53,7 @@ def _named(jobs: list[dict[str, Any]], keys: list[str]) -> str:
     return f"job {jobs[0]['number']}" + (f" ({named})" if named else "")
 
 
-def _table(body: dict[str, Any]) -> Table:
+def _table(body: dict[str, Any], *, narrow: bool) -> Table:
     keys = body["settings"]
     shared = not body["shared_test"]["same"] and bool(body["shared_test"]["by_seed"])
     several = any(group["n"] > 1 for group in body["groups"])
@@ -69,7 +70,8 @@ def _table(body: dict[str, Any]) -> Table:
         table.add_column("AUC, shared loans", justify="right")
     level = f"{100 * body['confidence']:.6g}%"
     table.add_column(f"AUC - reference ({level})", justify="right", no_wrap=True)
-    for title in ("KS", "Brier", "fed. - alone", "s"):
+    further = ["fed. - alone", "s"] if narrow else ["KS", "Brier", "fed. - alone", "s"]
+    for title in further:
         table.add_column(title, justify="right")
     for group in body["groups"]:
         mean, sd = group["mean"], group["sd"]
@@ -86,11 +88,10 @@ def _table(body: dict[str, Any]) -> Table:
             cells.append("-" if on is None else _spread(on["mean"], on["sd"], "federated"))
         cells += [
             "reference" if group["is_reference"] else _delta(group["delta_vs_reference"]),
-            _spread(mean, sd, "ks"),
-            _spread(mean, sd, "brier"),
-            _signed(mean.get("federated_minus_local")),
-            number(mean.get("seconds"), 1),
         ]
+        if not narrow:
+            cells += [_spread(mean, sd, "ks"), _spread(mean, sd, "brier")]
+        cells += [_signed(mean.get("federated_minus_local")), number(mean.get("seconds"), 1)]
         table.add_row(*cells)
     return table
 

@@ -31,7 +31,8 @@ RESULTS = json.dumps(
         "confidence": 0.95,
         "test": {"federated": {"auc": 0.7}},
         "overall": {},
-        "data": {"fingerprint": ""},
+        "data": {"fingerprint": "", "train": 60, "validation": 20, "test": 20},
+        "evaluation": {"split": "random"},
     }
 )
 SMALL = [
