@@ -130,7 +130,29 @@ def _metrics(n: int, metrics: Mapping[str, Scalar]) -> MetricRecord:
 
 def _arrays(message: Message) -> Weights:
     record = message.content.array_records.get(ARRAYS)
-    return [] if record is None else record.to_numpy_ndarrays()
+    return [] if record is None else _decode(record)
+
+
+class _Decoder:
+    """Keeps the last record read: in process, a round's messages to all banks share one.
+
+    The arrays are read-only, so no bank can change what another one starts from.
+    """
+
+    def __init__(self) -> None:
+        self._record: ArrayRecord | None = None
+        self._weights: Weights = []
+
+    def __call__(self, record: ArrayRecord) -> Weights:
+        if record is not self._record:
+            self._weights = record.to_numpy_ndarrays()
+            for array in self._weights:
+                array.flags.writeable = False
+            self._record = record
+        return self._weights
+
+
+_decode = _Decoder()
 
 
 def _config(message: Message) -> dict[str, Scalar]:

@@ -33,6 +33,7 @@ class Bank:
     book: LoanBook
     parts: np.ndarray
     tasks: frozenset[Task] = frozenset(Task)
+    _accepted: set[str] = field(default_factory=set, repr=False)
     _rows: dict[Part, np.ndarray] = field(default_factory=dict, repr=False)
     _labels: dict[Part, np.ndarray] = field(default_factory=dict, repr=False)
     _matrices: dict[Part, tuple[str, np.ndarray]] = field(default_factory=dict, repr=False)
@@ -85,6 +86,8 @@ class Bank:
         """
         if task not in self.tasks:
             raise ReleaseError(f"{self.name} does not answer the task '{task}'; refused.")
+        if spec.json_text in self._accepted:
+            return  # a run asks the same again in every round
         for feature in spec.features:
             if feature.name not in self._offered or feature.kind not in FEATURE_KINDS:
                 raise ReleaseError(
@@ -96,3 +99,4 @@ class Bank:
                     f"{self.name}'s loan book holds '{feature.name}' computed otherwise than the"
                     " run says; bank and operator need the same schema; refused."
                 )
+        self._accepted.add(spec.json_text)

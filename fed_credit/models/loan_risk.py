@@ -110,7 +110,7 @@ class LoanRiskFamily:
         """Return the log-odds of default, ``(n,) float64``."""
         # One thread: others gain little on matrices of this width, and could change last bits.
         with _threads(1), torch.inference_mode():
-            parameters = [torch.from_numpy(array) for array in weights]
+            parameters = [torch.tensor(array) for array in weights]
             # In parts, so that the hidden layers of a large book do not fill the memory.
             parts = [forward(parameters, part) for part in torch.split(torch.from_numpy(x), _ROWS)]
             return torch.cat(parts).numpy().astype(np.float64)
