@@ -57,6 +57,7 @@ def test_the_run_folder_holds_everything(finished: SimulationResult) -> None:
         "report.md",
         "report.html",
         "report_data.json",
+        "loans.npz",
         "rejected_rows.csv",
         "model/manifest.json",
         "model/model.json",

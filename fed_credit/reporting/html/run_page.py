@@ -17,6 +17,7 @@ from fed_credit.reporting.html.tables import (
     Table,
     contender_names,
     count,
+    figure,
     percent,
     settings_table,
 )
@@ -114,14 +115,14 @@ def _banks(results: dict[str, Any]) -> Table:
             count(bank["n_train"]),
             count(bank["n_test"]),
             percent(bank["bad_rate"]),
-            *(same(number(bank["auc"][name]["value"]).replace("-", "–")) for name in names),
+            *(figure(bank["auc"][name]["value"]) for name in names),
         ]
         if compared:
             row.append(delta_text(bank["delta"]["federated_minus_local"]))
             row.append(Cell(text(f"verdict.{verdict}"), verdict))
         rows.append(row)
     mean: list[Any] = [text("who.mean"), same(""), same(""), same("")]
-    mean += [same(number(results["test"][name]["auc_mean_banks"])) for name in names]
+    mean += [figure(results["test"][name]["auc_mean_banks"]) for name in names]
     if compared:
         mean += [delta_text(results["overall"]["federated_minus_local"]), same("")]
     header = [text(f"col.{key}") for key in ("bank", "train", "test", "bad")]
@@ -136,7 +137,7 @@ def _overall(results: dict[str, Any]) -> Table:
         [
             [
                 text(f"contender.{name}"),
-                *(same(number(results["test"][name][key])) for key in _METRICS),
+                *(figure(results["test"][name][key]) for key in _METRICS),
             ]
             for name in contender_names(results["test"])
         ],
@@ -153,7 +154,7 @@ def _decision_table(results: dict[str, Any]) -> Table:
             rows.append(
                 [
                     text(f"contender.{name}"),
-                    same(number(chosen["cut_off"])),
+                    figure(chosen["cut_off"]),
                     percent(chosen["approval_rate"]),
                     percent(chosen["bad_rate_approved"]),
                     same(money(chosen["profit_per_loan"])),

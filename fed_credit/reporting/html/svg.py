@@ -16,7 +16,7 @@ from markupsafe import Markup, escape
 from fed_credit.reporting.html.texts import Text
 
 WIDTH = 380
-_LEFT, _RIGHT, _TOP, _BOTTOM = 48, 12, 10, 42
+_LEFT, _RIGHT, _TOP, _BOTTOM = 58, 12, 10, 42
 
 
 @dataclass(frozen=True)

@@ -12,13 +12,13 @@ from fed_credit.reporting.html.effects import rivals
 from fed_credit.reporting.html.page import render_page
 from fed_credit.reporting.html.svg import signed
 from fed_credit.reporting.html.sweep_charts import effect_figures, heat_maps, leaves
-from fed_credit.reporting.html.tables import Cell, Link, Table
+from fed_credit.reporting.html.tables import Cell, Link, Table, figure
 from fed_credit.reporting.html.texts import Text, joined, same, text
 from fed_credit.reporting.table import number
 
 _MOST_GROUPS = 100
 _MOST_RIVALS = 5
-_MOST_NAMED = 12
+_MOST_NAMED = 6
 
 
 def render_sweep(
@@ -180,9 +180,9 @@ def _groups(sweep: dict[str, Any]) -> Table:
             if group["is_reference"]
             else Cell(same(_delta(group["delta_vs_reference"])), _tone(group))
         )
-        row += [same(_spread(group, "ks", 3)), same(_spread(group, "brier"))]
+        row += [figure(group["mean"].get(name), 3) for name in ("ks", "brier")]
         row.append(same(_signed(group["mean"].get("federated_minus_local"))))
-        row.append(same(number(group["mean"].get("seconds"), 1)))
+        row.append(figure(group["mean"].get("seconds"), 1))
         rows.append(row)
     return Table(header, rows, words=frozenset(range(1, len(keys))))
 
@@ -199,7 +199,7 @@ def _value(value: Any) -> Text:
 
 
 def _spread(group: dict[str, Any], name: str, places: int = 4) -> str:
-    value = number(group["mean"].get(name), places)
+    value = figure(group["mean"].get(name), places).en
     sd = group["sd"].get(name)
     return value if sd is None else f"{value} ± {sd:.{places}f}"
 
@@ -214,21 +214,14 @@ def _signed(value: float | None) -> str:
     return "–" if value is None else signed(value, 3)
 
 
-def _failed(sweep: dict[str, Any]) -> Table | None:
+def _failed(sweep: dict[str, Any]) -> list[tuple[str, Text]]:
     """Say each reason once, with the jobs that failed for it."""
     by_reason: dict[str, list[Text]] = {}
     for job in sweep["jobs"]:
         if job["status"] == "failed":
             named = same(f"{job['number']} ({_overrides(sweep, job)})")
             by_reason.setdefault(job["error"] or "–", []).append(named)
-    if not by_reason:
-        return None
-    return Table(
-        [text("sweep_col.error"), text("sweep_col.job")],
-        [[same(reason), joined(jobs, _MOST_NAMED)] for reason, jobs in by_reason.items()],
-        words=frozenset({1}),
-        prose=True,
-    )
+    return [(reason, joined(jobs, _MOST_NAMED)) for reason, jobs in by_reason.items()]
 
 
 def _jobs(sweep: dict[str, Any]) -> Table:
@@ -245,8 +238,8 @@ def _jobs(sweep: dict[str, Any]) -> Table:
                 Cell(
                     text(f"sweep_status.{job['status'].replace(' ', '_')}"), "" if done else "lose"
                 ),
-                same(number(job["metrics"].get("auc"), 4)),
-                same(number(seconds, 1)),
+                figure(job["metrics"].get("auc"), 4),
+                figure(seconds, 1),
                 page if done else same(""),
             ]
         )

@@ -62,8 +62,6 @@ class Table:
         Whether titles stand upright above narrow columns.
     flat : bool
         Whether the titles of a heat map lie, not stand.
-    prose : bool
-        Whether the first column holds sentences.
     last : int
         How many lines at the end are summaries.
     """
@@ -75,7 +73,6 @@ class Table:
     heat: bool = False
     last: int = 0
     flat: bool = False
-    prose: bool = False
 
 
 # From light to dark, readable with dark text up to the fifth and with white text beyond.
@@ -148,6 +145,11 @@ def heat_map(
         caption,
         heat=True,
     )
+
+
+def figure(value: float | None, decimals: int = 3) -> Text:
+    """Write a figure; a dash where there is none."""
+    return same("–" if value is None else f"{value:.{decimals}f}")
 
 
 def count(value: float | None) -> Text:
