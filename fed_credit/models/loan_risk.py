@@ -147,10 +147,12 @@ class _Session:
         self._job = job
         # Copies: training changes them in place, never the arrays it was given.
         self._parameters = [torch.tensor(array, requires_grad=True) for array in job.weights]
+        # The same values without gradients: what moves them need not switch autograd off and on.
+        self._values = [parameter.detach() for parameter in self._parameters]
         self._mean, self._square = (
-            [torch.zeros_like(parameter) for parameter in self._parameters] for _ in range(2)
+            [torch.zeros_like(value) for value in self._values] for _ in range(2)
         )
-        self._steps = [torch.tensor(0.0) for _ in self._parameters]
+        self._steps = [torch.tensor(0.0) for _ in self._values]
         self._anchor = [torch.tensor(array) for array in job.weights] if job.proximal_mu else []
         self._x = torch.from_numpy(job.x)
         self._y = torch.from_numpy(job.y.astype(np.float32))
@@ -170,16 +172,15 @@ class _Session:
                 loss = binary_cross_entropy_with_logits(log_odds, y, pos_weight=self._bad_weight)
                 self._step(torch.autograd.grad(loss, self._parameters))
                 steps += 1
-        return TrainResult([p.detach().numpy().copy() for p in self._parameters], steps)
+        return TrainResult([value.numpy().copy() for value in self._values], steps)
 
-    @torch.no_grad()
     def _step(self, gradients: Sequence[torch.Tensor]) -> None:
         gradients = list(gradients)
         # The gradient of half the squared distance from where the round began (FedProx).
-        for gradient, parameter, anchor in zip(gradients, self._parameters, self._anchor):  # noqa: B905
-            gradient.add_(parameter - anchor, alpha=self._job.proximal_mu)
+        for gradient, value, anchor in zip(gradients, self._values, self._anchor):  # noqa: B905
+            gradient.add_(value - anchor, alpha=self._job.proximal_mu)
         adamw(
-            self._parameters,
+            self._values,
             gradients,
             self._mean,
             self._square,
