@@ -52,9 +52,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
     spec, dataset, parts = _setting(BANKS, LOANS, ROUNDS, ["model=mlp_medium"])
     print(f"{BANKS} banks, {len(dataset):,} loans, {ROUNDS} rounds, hidden {spec.model.hidden}")
     states = _federate(spec, dataset, parts)[1]  # warms up what PyTorch imports at its first step
-    # The better of three for each, in turn, so that a busy moment hits neither alone.
+    # The best of several for each, in turn, so that a busy moment hits neither alone.
     local, plain = [], []
-    for _ in range(3):
+    for _ in range(9):
         local.append(_federate(spec, dataset, parts)[0])
         plain.append(_plain_loop(spec, dataset, parts, states[0]))
     ratio = min(local) / min(plain)
