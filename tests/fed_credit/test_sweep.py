@@ -47,7 +47,7 @@ SMALL = [
 # Six jobs; there are not 99 banks.
 SWEEP = ["-m", *SMALL, "federation.num_institutions=2,3,99", "seed=1,2"]
 needs_joblib = pytest.mark.skipif(
-    find_spec("joblib") is None or find_spec("hydra_plugins.hydra_joblib_launcher") is None,
+    find_spec("hydra_plugins") is None or find_spec("hydra_plugins.hydra_joblib_launcher") is None,
     reason="needs the extra 'sweeps'",
 )
 
