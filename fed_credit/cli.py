@@ -12,6 +12,7 @@ from fed_credit import __version__
 from fed_credit.commands.parser import Parser
 from fed_credit.config.urls import redacted
 from fed_credit.errors import ConfigurationError, FedCreditError, suggestion
+from fed_credit.interrupts import interrupted, watch
 
 _USAGE = "fed-credit [--version] [--help] COMMAND ..."
 _COMMANDS = {
@@ -38,9 +39,13 @@ def main(argv: Sequence[str] | None = None) -> int:
     os.environ.setdefault("FLWR_TELEMETRY_ENABLED", "0")
     os.environ.setdefault("FLWR_DISABLE_UPDATE_CHECK", "1")
     arguments = list(sys.argv[1:] if argv is None else argv)
+    watch()
     try:
         return _dispatch(arguments)
     except FedCreditError as error:
+        if interrupted():
+            print("Interrupted.", file=sys.stderr)
+            return 130
         if "--debug" in arguments:
             print(redacted(traceback.format_exc()), end="", file=sys.stderr)
         # Whatever a message quotes, the password in an address is not for logs.

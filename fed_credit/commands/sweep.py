@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from fed_credit.config.location import conf_dir
 from fed_credit.errors import FedCreditError
+from fed_credit.interrupts import interrupted
 
 if TYPE_CHECKING:
     from fed_credit.sweep.plan import Plan
@@ -98,6 +99,10 @@ def _run(plan: Plan) -> int:
         raise KeyboardInterrupt(f"Go on with: fed-credit simulate resume={plan.folder}") from None
     except FedCreditError:
         _end(plan, interrupted=True)
+        if interrupted():
+            raise KeyboardInterrupt(
+                f"Go on with: fed-credit simulate resume={plan.folder}"
+            ) from None
         raise
     return _end(plan)
 

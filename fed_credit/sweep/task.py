@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any
 from fed_credit.config.urls import redacted
 from fed_credit.errors import FedCreditError
 from fed_credit.files import write_text
+from fed_credit.interrupts import interrupted
 from fed_credit.sweep.settings import fixed, label, values_of
 from fed_credit.sweep.status import Status, read_status, write_status
 
@@ -60,8 +61,12 @@ def sweep_job(cfg: DictConfig) -> float:
     try:
         loss, auc = _run(cfg, folder, overrides)
     except FedCreditError as known:
+        if interrupted():
+            raise KeyboardInterrupt from None
         error = redacted(str(known))
     except Exception as bug:
+        if interrupted():
+            raise KeyboardInterrupt from None
         text = redacted(traceback.format_exc())
         print(text, end="", file=sys.stderr, flush=True)
         write_text(folder / TRACEBACK, text)

@@ -240,7 +240,7 @@ def uninterrupted(
     )
 
 
-LONG = 80
+LONG = 240
 
 
 @pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGINT])
