@@ -43,7 +43,7 @@ class NumericStep:
     @property
     def columns(self) -> list[str]:
         """Names of the columns made."""
-        return [self.feature.name] + [f"{self.feature.name} is missing"] * self.indicator
+        return _with_indicator(self.feature.name, self.indicator)
 
     def write(self, column: pd.Series, out: np.ndarray) -> None:
         """Fill ``out``, ``(n, len(columns)) float32``."""
@@ -76,7 +76,7 @@ class BooleanStep:
     @property
     def columns(self) -> list[str]:
         """Names of the columns made."""
-        return [self.feature.name] + [f"{self.feature.name} is missing"] * self.indicator
+        return _with_indicator(self.feature.name, self.indicator)
 
     def write(self, column: pd.Series, out: np.ndarray) -> None:
         """Fill ``out``, ``(n, len(columns)) float32``."""
@@ -114,3 +114,7 @@ class CategoricalStep:
 
 
 Step = NumericStep | BooleanStep | CategoricalStep
+
+
+def _with_indicator(name: str, indicator: bool) -> list[str]:
+    return [name, f"{name} is missing"] if indicator else [name]
