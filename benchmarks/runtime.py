@@ -29,7 +29,6 @@ from fed_credit.config.spec import RuntimeKind, SimulationSpec
 from fed_credit.data.book import Dataset, Part
 from fed_credit.data.load import load_dataset
 from fed_credit.data.split import assign_parts
-from fed_credit.features.spec import feature_specs
 from fed_credit.runtime.run import node_names, run_federated
 from fed_credit.server_app import FederatedJob
 from fed_credit.training.run_spec import RunSpec
@@ -106,7 +105,7 @@ def _federate(
 ) -> tuple[float, list[TrainingState]]:
     """Run the federation; return the seconds from the first round to the last evaluation."""
     local = spec.runtime.kind is RuntimeKind.LOCAL
-    run_spec = RunSpec.of(spec, feature_specs(dataset.fields, dataset.schema), spec.seed)
+    run_spec = RunSpec.of(spec, dataset.schema, dataset.fields, spec.seed)
     clock: list[float] = []
     job = FederatedJob(
         spec=run_spec,

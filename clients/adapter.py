@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Mapping
+from typing import Protocol
 
 from flwr.app import (
     Array,
@@ -27,6 +28,7 @@ from clients.edge import release
 from clients.tasks import CLIENTS, TrainingClient
 from fed_credit.errors import FedCreditError, ReleaseError
 from fed_credit.models.protocol import Weights
+from fed_credit.training.run_spec import RunSpec
 from fed_credit.training.task import (
     ARRAYS,
     CONFIG,
@@ -42,17 +44,31 @@ ERROR_REFUSED, ERROR_FAILED = 1001, 1002
 
 log = logging.getLogger("fed_credit.bank")
 
-BankOf = Callable[[Context], Bank]
 Handler = Callable[[Message, Context], Message]
 
 
-def make_client_app(bank_of: BankOf) -> ClientApp:
+class Banks(Protocol):
+    """Finds the bank that a message is for, by its node; nothing in a message can name another.
+
+    Both methods raise a :class:`~fed_credit.errors.FedCreditError` if there is none.
+    """
+
+    def name(self, context: Context) -> str:
+        """Return the bank's name."""
+        ...
+
+    def bank(self, context: Context, spec: RunSpec) -> Bank:
+        """Return the bank with the loans that a run is about."""
+        ...
+
+
+def make_client_app(banks: Banks) -> ClientApp:
     """Make the app that answers for banks.
 
     Parameters
     ----------
-    bank_of : callable
-        Finds the bank of a message's context; raises a :class:`FedCreditError` if there is none.
+    banks : Banks
+        Finds the bank of a message.
 
     Returns
     -------
@@ -62,41 +78,49 @@ def make_client_app(bank_of: BankOf) -> ClientApp:
     """
     app = ClientApp()
     for task in Task:
-        app.train(str(task))(_guarded(_releasing(task, bank_of)))
+        app.train(str(task))(_guarded(_releasing(task, banks)))
 
     @app.train()
     @_guarded
     def train(message: Message, context: Context) -> Message:
         config = _config(message)
-        weights, n, metrics = TrainingClient(bank_of(context)).fit(_arrays(message), config)
+        bank = banks.bank(context, TaskConfig.from_config(config).spec)
+        weights, n, metrics = TrainingClient(bank).fit(_arrays(message), config)
         content = RecordDict({ARRAYS: ArrayRecord(weights), METRICS: _metrics(n, metrics)})
         return Message(content, reply_to=message)
 
     @app.evaluate()
     @_guarded
     def evaluate(message: Message, context: Context) -> Message:
-        client = TrainingClient(bank_of(context))
-        loss, n, metrics = client.evaluate(_arrays(message), _config(message))
+        config = _config(message)
+        bank = banks.bank(context, TaskConfig.from_config(config).spec)
+        loss, n, metrics = TrainingClient(bank).evaluate(_arrays(message), config)
         record = _metrics(n, {"loss": loss, **metrics})
         return Message(RecordDict({METRICS: record}), reply_to=message)
 
     @app.query("identify")
     @_guarded
     def identify(message: Message, context: Context) -> Message:
-        name = ConfigRecord({"institution": bank_of(context).name})
+        name = ConfigRecord({"institution": banks.name(context)})
         return Message(RecordDict({RECEIPT: name}), reply_to=message)
 
     return app
 
 
-def _releasing(task: Task, bank_of: BankOf) -> Handler:
+def _releasing(task: Task, banks: Banks) -> Handler:
     def handle(message: Message, context: Context) -> Message:
-        bank, incoming, config = bank_of(context), _arrays(message), _config(message)
-        answer, _, _ = CLIENTS[task](bank).fit(incoming, config)
+        incoming, config = _arrays(message), _config(message)
         asked = TaskConfig.from_config(config)
+        bank = banks.bank(context, asked.spec)
+        answer, _, _ = CLIENTS[task](bank).fit(incoming, config)
         vector = release(bank, task, asked, incoming, answer)
         receipt = ConfigRecord(
-            {"task": str(task), "number": asked.number, "layout": asked.layout(task).fingerprint}
+            {
+                "institution": bank.name,
+                "task": str(task),
+                "number": asked.number,
+                "layout": asked.layout(task).fingerprint,
+            }
         )
         content = RecordDict({RELEASE: ArrayRecord({"sum": Array(vector)}), RECEIPT: receipt})
         return Message(content, reply_to=message)

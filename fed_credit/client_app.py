@@ -15,6 +15,7 @@ from clients.adapter import make_client_app
 from clients.bank import Bank
 from fed_credit.data.store import load_book
 from fed_credit.errors import DataError
+from fed_credit.training.run_spec import RunSpec
 
 BOOK_KEY = "book"
 
@@ -25,13 +26,25 @@ def stored_bank(path: Path) -> Bank:
     return Bank(*load_book(path))
 
 
-def _bank_of(context: Context) -> Bank:
-    path = context.node_config.get(BOOK_KEY)
-    if path is None:
-        raise DataError(
-            f"This node has no loan book; start its SuperNode with --node-config '{BOOK_KEY}=PATH'."
-        )
-    return stored_bank(Path(str(path)))
+class NodeBanks:
+    """The one bank of a SuperNode."""
+
+    def name(self, context: Context) -> str:
+        """Return the bank's name."""
+        return self._stored(context).name
+
+    def bank(self, context: Context, spec: RunSpec) -> Bank:
+        """Return the bank."""
+        return self._stored(context)
+
+    def _stored(self, context: Context) -> Bank:
+        path = context.node_config.get(BOOK_KEY)
+        if path is None:
+            raise DataError(
+                "This node has no loan book; start its SuperNode with --node-config"
+                f" '{BOOK_KEY}=PATH'."
+            )
+        return stored_bank(Path(str(path)))
 
 
-app = make_client_app(_bank_of)
+app = make_client_app(NodeBanks())

@@ -17,7 +17,6 @@ from fed_credit.data.book import Dataset, Part
 from fed_credit.data.split import assign_parts
 from fed_credit.errors import ArtefactError
 from fed_credit.evaluation.sums import ScoreSums
-from fed_credit.features.spec import feature_specs
 from fed_credit.files import replacing
 from fed_credit.runtime.run import node_names, run_federated
 from fed_credit.server_app import CHECKPOINT, FederatedJob
@@ -98,7 +97,7 @@ class RepeatRunner:
         spec, dataset = self.spec, self.dataset
         seed = spec.seed if number == 0 else keyed_seed(spec.seed, "repeat", number)
         parts = assign_parts(dataset, spec.data.split, spec.data.target.window_months, seed)
-        run_spec = RunSpec.of(spec, feature_specs(dataset.fields, dataset.schema), seed)
+        run_spec = RunSpec.of(spec, dataset.schema, dataset.fields, seed)
         folder = self.folder / "repeats" / f"{number:03d}"
         state = load_checkpoint(folder / CHECKPOINT, run_spec)
         if state is not None and (folder / SCORES).exists():

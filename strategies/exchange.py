@@ -128,19 +128,25 @@ class SumCollector:
         name = self.roster.names[node]
         if name in self.answered:
             return  # a bank counts once
-        vector = self._vector(reply)
+        vector = self._vector(reply, name)
         if isinstance(vector, str):
             self.refused[name] = vector
         else:
             self._sum += vector
             self.answered.add(name)
 
-    def _vector(self, reply: Message) -> np.ndarray | str:
+    def _vector(self, reply: Message, name: str) -> np.ndarray | str:
         """Return a reply's vector, or why it does not count."""
         if reply.has_error():
             return reply.error.reason or f"error {reply.error.code}"
         receipt = reply.content.config_records.get(RECEIPT)
+        if receipt is not None and receipt.get("institution") != name:
+            return (
+                f"its reply calls itself {str(receipt.get('institution'))[:100]!r}; the name in its"
+                " bank.yaml and the registered one have to be equal"
+            )
         expected = {
+            "institution": name,
             "task": str(self.task),
             "number": self.number,
             "layout": self.layout.fingerprint,

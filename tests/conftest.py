@@ -27,7 +27,6 @@ from fed_credit.config.spec import SimulationSpec
 from fed_credit.data.book import DataReport, Dataset
 from fed_credit.data.schema import Field, Kind, KnownAt, Schema
 from fed_credit.data.split import assign_parts
-from fed_credit.features.spec import feature_specs
 from fed_credit.training.run_spec import RunSpec
 
 BANKS = {"North Bank": 140, "South Bank": 90, "West Bank": 70}
@@ -102,7 +101,7 @@ def make_run_spec(
     """Take the part of a configuration that travels, over the in-memory data set's features."""
 
     def make(*overrides: str) -> RunSpec:
-        return RunSpec.of(make_spec(*overrides), feature_specs(dataset.fields, dataset.schema), 7)
+        return RunSpec.of(make_spec(*overrides), dataset.schema, dataset.fields, 7)
 
     return make
 

@@ -167,12 +167,17 @@ class SplitSpec:
     test_from : str or None
         First decision date of the test loans (``YYYY-MM-DD``); ``None`` finds the month that
         leaves ``test_share`` of the loans after it.
+    stratified : bool or None
+        Whether each bank's shares are met by outcome, which takes knowing the firms that borrow at
+        several banks; false divides by the firms' keys alone, as banks must that do not see each
+        other's. ``None`` stratifies where one process holds all loans, not in deployment.
     """
 
     kind: SplitKind
     test_share: float
     validation_share: float
     test_from: str | None
+    stratified: bool | None
 
 
 @dataclass

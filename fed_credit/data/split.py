@@ -16,7 +16,12 @@ from fed_credit.errors import ConfigurationError, DataError
 
 
 def assign_parts(
-    dataset: Dataset, spec: SplitSpec, window_months: int | None, seed: int
+    dataset: Dataset,
+    spec: SplitSpec,
+    window_months: int | None,
+    seed: int,
+    *,
+    at_one_bank: bool = False,
 ) -> np.ndarray:
     """Assign every loan to train, validation or test, or set it aside.
 
@@ -35,6 +40,11 @@ def assign_parts(
     above; those in between are set aside (the embargo), and so are earlier loans of firms with a
     test loan, rather than the test loans, which stay the whole population of their time.
 
+    **Not stratified** (``stratified`` false). Each bank divides its own loans as if there were no
+    other: a firm's key alone decides, so a firm has one part at all its banks although none of them
+    knows of the others, and shares hold in expectation. Out of time, a bank sets aside the earlier
+    loans of firms with a test loan of its own.
+
     Parameters
     ----------
     dataset : Dataset
@@ -45,6 +55,9 @@ def assign_parts(
         Performance window of the labels.
     seed : int
         Seed of the split.
+    at_one_bank : bool, default=False
+        Whether the data set is what one bank of a deployment holds: nothing may then depend on the
+        other banks' loans, and a part may lack good or bad ones.
 
     Returns
     -------
@@ -54,12 +67,15 @@ def assign_parts(
     Raises
     ------
     ConfigurationError
-        If a share is not inside (0, 1) or the shares leave nothing for training, or
-        ``test_from`` is no date.
+        If a share is not inside (0, 1) or the shares leave nothing for training, ``test_from`` is
+        no date, or one bank alone cannot divide its loans like this.
     DataError
         If an out-of-time split has no decision dates, or a part has no good or no bad loans.
     """
     _check_shares(spec)
+    if at_one_bank:
+        check_divisible_alone(spec)
+    stratified = spec.stratified is not False
     bank = np.repeat(np.arange(len(dataset.names)), np.diff(dataset.offsets))
     shared = dataset.shared_firm
     if shared is None:
@@ -76,17 +92,63 @@ def assign_parts(
             dataset.decided if window_months is None else add_months(dataset.decided, window_months)
         )
         mature = known < cut if window_months is None else known <= cut
-        divided = ~test & mature & ~np.isin(dataset.firm, dataset.firm[test])
+        divided = ~test & mature & ~_in_test(dataset, test, over_all=stratified)
         parts[test] = Part.TEST
         shares = {Part.VALIDATION: spec.validation_share}
     for k in range(len(dataset.names)):
         rows = np.arange(dataset.offsets[k], dataset.offsets[k + 1])
         rows = rows[divided[rows]]
-        parts[rows] = _stratified(
-            dataset.y[rows], dataset.firm[rows], shared[rows], keys[rows], shares
+        parts[rows] = (
+            _stratified(dataset.y[rows], dataset.firm[rows], shared[rows], keys[rows], shares)
+            if stratified
+            else _by_key(keys[rows], shares)
         )
-    _check_parts(dataset, parts, spec)
+    if not at_one_bank:
+        _check_parts(dataset, parts, spec)
     return parts
+
+
+def check_divisible_alone(spec: SplitSpec) -> None:
+    """Refuse a split for which a bank would have to know other banks' loans.
+
+    Parameters
+    ----------
+    spec : SplitSpec
+        Kind and shares.
+
+    Raises
+    ------
+    ConfigurationError
+        Names the key and what to set.
+    """
+    if spec.stratified is not False:
+        raise ConfigurationError(
+            "data.split.stratified must be false where banks do not see each other's firms: a"
+            " firm's key alone then decides its part."
+        )
+    if spec.kind is SplitKind.OUT_OF_TIME and spec.test_from is None:
+        raise ConfigurationError(
+            "data.split.test_from=YYYY-MM-DD has to be given for an out-of-time split in a"
+            " deployment: no bank knows the dates of the others' loans."
+        )
+
+
+def _in_test(dataset: Dataset, test: np.ndarray, *, over_all: bool) -> np.ndarray:
+    """Say which loans are of a firm with a test loan, at any bank or at the same one."""
+    if over_all:
+        return np.isin(dataset.firm, dataset.firm[test])
+    found = np.zeros(len(dataset), dtype=bool)
+    for k in range(len(dataset.names)):
+        rows = dataset.rows(k)
+        found[rows] = np.isin(dataset.firm[rows], dataset.firm[rows][test[rows]])
+    return found
+
+
+def _by_key(keys: np.ndarray, shares: dict[Part, float]) -> np.ndarray:
+    """Divide loans by their firms' keys; what no share claims is for training."""
+    place, edges = keys / 2.0**64, np.cumsum(list(shares.values()))
+    parts: np.ndarray = np.select([place < edge for edge in edges], list(shares), Part.TRAIN)
+    return parts.astype(np.int8)
 
 
 def cut_date(decided: np.ndarray, spec: SplitSpec) -> np.datetime64:
@@ -165,10 +227,7 @@ def _stratified(
 ) -> np.ndarray:
     """Divide one bank's loans by outcome and firm; what no share claims is for training."""
     parts = np.full(len(y), Part.TRAIN, dtype=np.int8)
-    place = keys[shared] / 2.0**64
-    parts[shared] = np.select(
-        [place < edge for edge in np.cumsum(list(shares.values()))], list(shares), Part.TRAIN
-    )
+    parts[shared] = _by_key(keys[shared], shares)
     own = np.flatnonzero(~shared)
     _, head, member = np.unique(firm[own], return_index=True, return_inverse=True)
     bads = np.bincount(member, weights=y[own]).astype(np.int64)

@@ -9,6 +9,7 @@ import threading
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
@@ -17,13 +18,18 @@ from flwr.serverapp import Grid, ServerApp
 
 from clients.adapter import make_client_app
 from clients.bank import Bank
-from fed_credit.client_app import stored_bank
 from fed_credit.config.spec import RuntimeSpec
 from fed_credit.data.book import Dataset
-from fed_credit.data.store import save_book
+from fed_credit.data.store import load_book, save_book
 from fed_credit.errors import ConfigurationError
 from fed_credit.runtime.streaming import StreamingGrid
 from fed_credit.server_app import FederatedJob, FederatedOutcome, run_job
+from fed_credit.training.run_spec import RunSpec
+
+
+@lru_cache(maxsize=256)
+def _load(path: Path) -> Bank:
+    return Bank(*load_book(path))
 
 
 class StoredBanks:
@@ -38,9 +44,16 @@ class StoredBanks:
     def __init__(self, folder: Path) -> None:
         self._folder = folder
 
-    def __call__(self, context: Context) -> Bank:
+    def name(self, context: Context) -> str:
+        """Return the name of a node's bank."""
+        return self._stored(context).name
+
+    def bank(self, context: Context, spec: RunSpec) -> Bank:
         """Return the bank of a node, loaded once a worker."""
-        return stored_bank(self._folder / f"{int(context.node_config['partition-id'])}.parquet")
+        return self._stored(context)
+
+    def _stored(self, context: Context) -> Bank:
+        return _load(self._folder / f"{int(context.node_config['partition-id'])}.parquet")
 
 
 def run_on_engine(

@@ -15,6 +15,7 @@ from fed_credit.config.spec import RuntimeKind, RuntimeSpec
 from fed_credit.data.book import Dataset
 from fed_credit.runtime.local import InProcessGrid
 from fed_credit.server_app import FederatedJob, FederatedOutcome, make_server_app
+from fed_credit.training.run_spec import RunSpec
 
 
 class DatasetBanks:
@@ -33,7 +34,11 @@ class DatasetBanks:
         self._parts = parts
         self._banks: dict[int, Bank] = {}
 
-    def __call__(self, context: Context) -> Bank:
+    def name(self, context: Context) -> str:
+        """Return the name of a node's bank."""
+        return self._dataset.names[int(context.node_config["partition-id"])]
+
+    def bank(self, context: Context, spec: RunSpec) -> Bank:
         """Return the bank of a node; its book is a view, its matrices are made once."""
         k = int(context.node_config["partition-id"])
         if k not in self._banks:

@@ -3,20 +3,57 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from functools import cached_property
+from typing import Any
 
 from fed_credit.config.spec import (
     ClassWeighting,
     ModelSpec,
     PreprocessingSpec,
     SimulationSpec,
+    SplitKind,
+    SplitSpec,
+    TargetSpec,
     Weighting,
 )
-from fed_credit.data.schema import KnownAt
+from fed_credit.data.schema import Field, KnownAt, Schema
 from fed_credit.errors import ConfigurationError
-from fed_credit.features.spec import FeatureSpec
+from fed_credit.features.spec import FeatureSpec, feature_specs
+
+
+@dataclass(frozen=True)
+class Population:
+    """Which loans a run is about; a bank finds them among its own.
+
+    Parameters
+    ----------
+    schema : str
+        Name of the schema.
+    target : TargetSpec
+        What "bad" means.
+    split : SplitSpec
+        How loans are divided; the seed is the run's.
+    approved_from : str or None
+        Loans decided before this date (``YYYY-MM-DD``) are left out.
+    """
+
+    schema: str
+    target: TargetSpec
+    split: SplitSpec
+    approved_from: str | None
+
+    @classmethod
+    def from_dict(cls, raw: Mapping[str, Any]) -> Population:
+        """Read what :func:`dataclasses.asdict` wrote."""
+        split = raw["split"]
+        return cls(
+            schema=raw["schema"],
+            target=TargetSpec(**raw["target"]),
+            split=SplitSpec(**{**split, "kind": SplitKind(split["kind"])}),
+            approved_from=raw["approved_from"],
+        )
 
 
 @dataclass(frozen=True)
@@ -26,7 +63,9 @@ class RunSpec:
     Parameters
     ----------
     seed : int
-        Of initial weights and batch order.
+        Of the split, initial weights and batch order.
+    population : Population
+        Which loans it is about.
     decision_point : KnownAt
         When the model decides.
     features : tuple of FeatureSpec
@@ -48,6 +87,7 @@ class RunSpec:
     """
 
     seed: int
+    population: Population
     decision_point: KnownAt
     features: tuple[FeatureSpec, ...]
     preprocessing: PreprocessingSpec
@@ -59,12 +99,32 @@ class RunSpec:
     torch_threads: int
 
     @classmethod
-    def of(cls, spec: SimulationSpec, features: Sequence[FeatureSpec], seed: int) -> RunSpec:
-        """Take the part of a simulation's configuration that travels."""
+    def of(
+        cls, spec: SimulationSpec, schema: Schema, fields: Sequence[Field], seed: int
+    ) -> RunSpec:
+        """Take the part of a configuration that travels.
+
+        Parameters
+        ----------
+        spec : SimulationSpec
+            The configuration.
+        schema : Schema
+            What the fields are.
+        fields : sequence of Field
+            The features.
+        seed : int
+            The seed of this repeat.
+
+        Returns
+        -------
+        RunSpec
+        """
+        data = spec.data
         return cls(
             seed=seed,
-            decision_point=spec.data.decision_point,
-            features=tuple(features),
+            population=Population(schema.name, data.target, data.split, data.approved_from),
+            decision_point=data.decision_point,
+            features=feature_specs(fields, schema),
             preprocessing=spec.preprocessing,
             model=spec.model,
             weighting=spec.strategy.weighting,
@@ -93,6 +153,7 @@ class RunSpec:
             model = raw["model"]
             return cls(
                 seed=raw["seed"],
+                population=Population.from_dict(raw["population"]),
                 decision_point=KnownAt(raw["decision_point"]),
                 features=tuple(FeatureSpec.from_dict(item) for item in raw["features"]),
                 preprocessing=PreprocessingSpec(**raw["preprocessing"]),

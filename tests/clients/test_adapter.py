@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pandas as pd
@@ -19,10 +19,24 @@ from clients.tasks import CLIENTS, TrainingClient
 from fed_credit.errors import DataError
 from fed_credit.models.protocol import Weights
 from fed_credit.runtime.local import InProcessGrid
+from fed_credit.training.run_spec import RunSpec
 from fed_credit.training.task import ARRAYS, CONFIG, METRICS, RECEIPT, RELEASE, Task, TaskConfig
 
 NODE = 5
 Ask = Callable[..., Message]
+
+
+@dataclass(frozen=True)
+class Found:
+    """Finds a bank by a function of the context."""
+
+    find: Callable[[Context], Bank]
+
+    def name(self, context: Context) -> str:
+        return self.find(context).name
+
+    def bank(self, context: Context, spec: RunSpec) -> Bank:
+        return self.find(context)
 
 
 @pytest.fixture
@@ -34,7 +48,7 @@ def ask(banks: list[Bank]) -> Ask:
         bank_of: Callable[[Context], Bank] = lambda context: banks[0],
     ) -> Message:
         nodes: dict[int, UserConfig] = {NODE: {}}
-        grid = InProcessGrid(make_client_app(bank_of), nodes)
+        grid = InProcessGrid(make_client_app(Found(bank_of)), nodes)
         content = RecordDict({ARRAYS: ArrayRecord(weights or [])})
         if config is not None:
             content[CONFIG] = ConfigRecord(config.to_config())
@@ -54,6 +68,7 @@ def test_a_named_action_answers_with_a_release(
     (vector,) = reply.content.array_records[RELEASE].to_numpy_ndarrays()
     np.testing.assert_array_equal(vector, release(banks[0], task, task_config, weights, answer))
     assert dict(reply.content.config_records[RECEIPT]) == {
+        "institution": banks[0].name,
         "task": str(task),
         "number": 1,
         "layout": task_config.layout(task).fingerprint,

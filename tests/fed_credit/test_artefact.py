@@ -18,7 +18,6 @@ from fed_credit.data.synthetic import generate
 from fed_credit.data.validate import validate
 from fed_credit.errors import ArtefactError, DataError, FedCreditError
 from fed_credit.features.preprocessor import Preprocessor, fit_pooled
-from fed_credit.features.spec import feature_specs
 from fed_credit.models import family
 from fed_credit.training.predict import default_probability
 from fed_credit.training.run_spec import RunSpec
@@ -69,7 +68,7 @@ def engineered(make_spec) -> tuple[Dataset, pd.DataFrame, Artefact]:
     loans = load_dataset(spec.data, num_institutions=None, schema_dir=schema_dir(), seed=7)
     records = validate(generate(spec.data.generator), loans.schema).frame
     raw = records.set_index("loan_id").loc[loans.loan_id].reset_index()
-    run = RunSpec.of(spec, feature_specs(loans.fields, loans.schema), 7)
+    run = RunSpec.of(spec, loans.schema, loans.fields, 7)
     preprocessor = fit_pooled(run.features, loans.features, loans.y, run.preprocessing)
     weights = family("loan_risk").initial_weights(len(preprocessor.columns), run.model, 1)
     return loans, raw, Artefact(run.model, weights, preprocessor, 0.1, ABOUT)

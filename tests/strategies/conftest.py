@@ -8,8 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 import pytest
 
-from clients.adapter import make_client_app
-from clients.bank import Bank
+from clients.adapter import Banks, make_client_app
 from fed_credit.config.spec import SimulationSpec
 from fed_credit.data.book import Dataset
 from fed_credit.runtime.local import InProcessGrid
@@ -29,7 +28,7 @@ class World:
     roster: Roster
     spec: RunSpec
     consortium: Consortium
-    bank_of: Callable[..., Bank]
+    banks: Banks
 
     def prepared(self) -> tuple[TrainingState, TaskConfig]:
         state = self.consortium.prepare()
@@ -46,16 +45,16 @@ def make_world(
     def make(
         *overrides: str,
         grid: type[InProcessGrid] = InProcessGrid,
-        bank_of: Callable[..., Bank] | None = None,
+        banks: Banks | None = None,
         shuffle: int | None = None,
     ) -> World:
-        bank_of = DatasetBanks(dataset, parts) if bank_of is None else bank_of
+        banks = DatasetBanks(dataset, parts) if banks is None else banks
         nodes = {node: {"partition-id": node - 2} for node in node_names(dataset)}
-        made = grid(make_client_app(bank_of), nodes, shuffle)
+        made = grid(make_client_app(banks), nodes, shuffle)
         federation = make_spec(*overrides).federation
         terms = Terms(federation.num_rounds, federation.quorum, federation.round_timeout_s)
         roster, spec = Roster(node_names(dataset)), make_run_spec(*overrides)
-        return World(made, roster, spec, Consortium(made, roster, spec, terms), bank_of)
+        return World(made, roster, spec, Consortium(made, roster, spec, terms), banks)
 
     return make
 

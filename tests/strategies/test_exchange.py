@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from itertools import permutations
 from typing import Any
 
@@ -15,6 +15,7 @@ from flwr.app import Array, ArrayRecord, ConfigRecord, Context, Message, RecordD
 from clients.bank import Bank
 from fed_credit.errors import QuorumError
 from fed_credit.runtime.local import InProcessGrid
+from fed_credit.training.run_spec import RunSpec
 from fed_credit.training.task import RECEIPT, RELEASE, Task, TaskConfig
 from strategies.exchange import Roster, SumCollector, exchange, identify, requests
 
@@ -114,6 +115,10 @@ def _no_array(reply: Message) -> Message:
 FAULTS: dict[str, tuple[Callable[[Message], Message], str]] = {
     "stale round": (lambda r: _with(r, number=3), "another task, round or layout"),
     "another task": (lambda r: _with(r, task="moments"), "another task, round or layout"),
+    "another name": (
+        lambda r: _with(r, institution="North Bank AG"),
+        "calls itself 'North Bank AG'",
+    ),
     "another layout": (lambda r: _with(r, layout="0"), "another task, round or layout"),
     "too short": (lambda r: _with(r, _vector(r)[:-1]), "does not fit the layout"),
     "two dimensions": (lambda r: _with(r, _vector(r)[None]), "does not fit the layout"),
@@ -163,12 +168,20 @@ def test_a_missing_record_is_named(world: Any) -> None:
         collector.result(1.0)
 
 
-def _unruly(world: Any, name: str, act: Callable[[Bank], Bank]) -> Callable[[Context], Bank]:
-    def bank_of(context: Context) -> Bank:
-        bank = world.bank_of(context)
-        return act(bank) if bank.name == name else bank
+@dataclass(frozen=True)
+class Unruly:
+    """The world's banks, of which one acts otherwise."""
 
-    return bank_of
+    world: Any
+    unruly: str
+    act: Callable[[Bank], Bank]
+
+    def name(self, context: Context) -> str:
+        return str(self.world.banks.name(context))
+
+    def bank(self, context: Context, spec: RunSpec) -> Bank:
+        bank = self.world.banks.bank(context, spec)
+        return self.act(bank) if bank.name == self.unruly else bank
 
 
 def _raising(bank: Bank) -> Bank:
@@ -192,7 +205,7 @@ def _raising(bank: Bank) -> Bank:
 def test_a_bank_that_fails_is_named_with_a_safe_reason(
     make_world: Any, world: Any, act: Callable[[Bank], Bank], reason: str
 ) -> None:
-    troubled = make_world(bank_of=_unruly(world, "West Bank", act))
+    troubled = make_world(banks=Unruly(world, "West Bank", act))
     with pytest.raises(QuorumError) as caught:
         _exchange(troubled)
     assert str(caught.value).endswith(reason)

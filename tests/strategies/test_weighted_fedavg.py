@@ -33,7 +33,7 @@ def _by_hand(world: Any, weights: Weights, task: TaskConfig) -> Weights:
     """The mean of the banks' trained weights, in double precision and without fixed point."""
     total, sums = 0.0, [np.zeros(array.shape) for array in weights]
     for node in world.roster.nodes:
-        bank = world.bank_of(world.grid._contexts[node])
+        bank = world.banks.bank(world.grid._contexts[node], task.spec)
         trained, n, _ = TrainingClient(bank).fit(weights, task.to_config())
         share = {
             Weighting.LOANS: float(n),

@@ -14,8 +14,8 @@ from fed_credit.data.split import assign_parts, cut_date, split_warnings
 from fed_credit.data.target import add_months
 from fed_credit.errors import ConfigurationError, DataError
 
-RANDOM = SplitSpec(SplitKind.RANDOM, 0.2, 0.25, None)
-IN_TIME = SplitSpec(SplitKind.OUT_OF_TIME, 0.25, 0.2, None)
+RANDOM = SplitSpec(SplitKind.RANDOM, 0.2, 0.25, None, None)
+IN_TIME = SplitSpec(SplitKind.OUT_OF_TIME, 0.25, 0.2, None, None)
 
 
 def dataset(
@@ -67,6 +67,52 @@ def loans(
 
 def by_loan(data: Dataset, parts: np.ndarray) -> pd.Series:
     return pd.Series(parts, index=data.loan_id)
+
+
+ALONE = SplitSpec(SplitKind.RANDOM, 0.2, 0.25, None, False)
+ALONE_IN_TIME = SplitSpec(SplitKind.OUT_OF_TIME, 0.25, 0.2, "2020-06-01", False)
+
+
+@pytest.mark.parametrize("spec", [ALONE, ALONE_IN_TIME])
+def test_a_bank_alone_divides_its_loans_as_the_consortium_would(spec: SplitSpec) -> None:
+    arrays = loans()
+    data = dataset(**arrays)
+    together = assign_parts(data, spec, 12, 5)
+    for k, name in enumerate(data.names):
+        own = arrays["bank"] == int(name.removeprefix("bank "))
+        alone = dataset(**{key: value[own] for key, value in arrays.items()})
+        found = assign_parts(alone, spec, 12, 5, at_one_bank=True)
+        np.testing.assert_array_equal(found, together[data.rows(k)])
+    shares = [np.mean(together[together != Part.SET_ASIDE] == part) for part in Part][:3]
+    assert min(shares) > 0.1
+
+
+def test_by_key_a_shared_firm_has_one_part_at_all_banks() -> None:
+    data = dataset(**loans())
+    parts = pd.Series(assign_parts(data, ALONE, None, 5)).groupby(data.firm)
+    assert (parts.min() == parts.max()).all()
+
+
+def test_a_bank_without_bads_can_divide_its_loans() -> None:
+    few = {key: value[:3] for key, value in loans().items()} | {"y": np.zeros(3, dtype=bool)}
+    assert len(assign_parts(dataset(**few), ALONE, None, 5, at_one_bank=True)) == 3
+
+
+@pytest.mark.parametrize(
+    ("spec", "named"),
+    [
+        (RANDOM, "data.split.stratified must be false"),
+        (
+            SplitSpec(SplitKind.OUT_OF_TIME, 0.25, 0.2, None, False),
+            "data.split.test_from=YYYY-MM-DD has to be given",
+        ),
+    ],
+)
+def test_a_split_that_needs_the_others_loans_is_refused_at_one_bank(
+    spec: SplitSpec, named: str
+) -> None:
+    with pytest.raises(ConfigurationError, match=named):
+        assign_parts(dataset(**loans()), spec, None, 5, at_one_bank=True)
 
 
 @settings(max_examples=25, deadline=None)
@@ -155,7 +201,7 @@ def test_seeds_give_other_splits_and_the_same_seed_the_same() -> None:
 
 def test_out_of_time_trains_on_what_was_known_at_the_cut() -> None:
     data = dataset(**loans(4000, firms=30))  # few firms with two loans
-    spec = SplitSpec(SplitKind.OUT_OF_TIME, 0.25, 0.2, "2021-03-15")
+    spec = SplitSpec(SplitKind.OUT_OF_TIME, 0.25, 0.2, "2021-03-15", None)
     parts = assign_parts(data, spec, 24, 1)
     cut = np.datetime64("2021-03-15")
     assert ((parts == Part.TEST) == (data.decided >= cut)).all()
@@ -178,7 +224,7 @@ def test_the_cut_is_the_month_that_leaves_the_share() -> None:
         np.array([f"{month}-17" for month in counts], dtype="datetime64[D]"), list(counts.values())
     )
     for share, cut in ((0.1, "2020-05-01"), (0.3, "2020-04-01"), (0.45, "2020-02-01")):
-        spec = SplitSpec(SplitKind.OUT_OF_TIME, share, 0.2, None)
+        spec = SplitSpec(SplitKind.OUT_OF_TIME, share, 0.2, None, None)
         if share == 0.3:  # March has no loans: its start and April's leave the same share
             cut = "2020-03-01"
         assert cut_date(decided, spec) == np.datetime64(cut)
@@ -187,11 +233,14 @@ def test_the_cut_is_the_month_that_leaves_the_share() -> None:
 @pytest.mark.parametrize(
     ("spec", "words"),
     [
-        (SplitSpec(SplitKind.RANDOM, 0.0, 0.2, None), "test_share=0.0 must lie between"),
-        (SplitSpec(SplitKind.RANDOM, 0.2, 1.0, None), "validation_share=1.0 must lie between"),
-        (SplitSpec(SplitKind.RANDOM, 0.6, 0.4, None), "leave no loans for training"),
-        (SplitSpec(SplitKind.RANDOM, float("nan"), 0.4, None), "test_share=nan"),
-        (SplitSpec(SplitKind.OUT_OF_TIME, 0.2, 0.2, "2020"), "data.split.test_from=2020"),
+        (SplitSpec(SplitKind.RANDOM, 0.0, 0.2, None, None), "test_share=0.0 must lie between"),
+        (
+            SplitSpec(SplitKind.RANDOM, 0.2, 1.0, None, None),
+            "validation_share=1.0 must lie between",
+        ),
+        (SplitSpec(SplitKind.RANDOM, 0.6, 0.4, None, None), "leave no loans for training"),
+        (SplitSpec(SplitKind.RANDOM, float("nan"), 0.4, None, None), "test_share=nan"),
+        (SplitSpec(SplitKind.OUT_OF_TIME, 0.2, 0.2, "2020", None), "data.split.test_from=2020"),
     ],
 )
 def test_settings_that_make_no_split(spec: SplitSpec, words: str) -> None:
@@ -211,7 +260,7 @@ def test_a_part_without_both_outcomes_is_refused() -> None:
     few["y"] = np.arange(60) == 0
     with pytest.raises(DataError, match="0 bad"):
         assign_parts(dataset(**few), RANDOM, None, 1)
-    late = SplitSpec(SplitKind.OUT_OF_TIME, 0.2, 0.2, "2040-01-01")
+    late = SplitSpec(SplitKind.OUT_OF_TIME, 0.2, 0.2, "2040-01-01", None)
     with pytest.raises(DataError, match=r"0 good and 0 bad test loans.*the cut is 2040-01-01"):
         assign_parts(dataset(**loans()), late, None, 1)
     with pytest.raises(DataError, match="train loans"):
