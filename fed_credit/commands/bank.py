@@ -1,0 +1,46 @@
+"""``fed-credit bank``: what a bank does on its own machine."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from fed_credit.errors import ConfigurationError, suggestion
+
+_SUBCOMMANDS = {
+    "run": "take part: hold the connection to the operator and answer",
+}
+
+
+def run_command(arguments: Sequence[str]) -> int:
+    """Run ``fed-credit bank``.
+
+    Parameters
+    ----------
+    arguments : sequence of str
+        What follows ``bank`` on the command line.
+
+    Returns
+    -------
+    int
+        Exit code.
+
+    Raises
+    ------
+    FedCreditError
+        If the user can mend what went wrong.
+    """
+    head, rest = (arguments[0], arguments[1:]) if arguments else ("--help", ())
+    if head in ("-h", "--help"):
+        print("usage: fed-credit bank SUBCOMMAND ...\n")
+        for name, text in _SUBCOMMANDS.items():
+            print(f"  {name:<8}{text}")
+        print("\nfed-credit bank SUBCOMMAND --help tells more.")
+        return 0
+    if head == "run":
+        from fed_credit.commands.bank_run import run_bank
+
+        return run_bank(rest)
+    raise ConfigurationError(
+        f"fed-credit bank has no '{head}'; choose one of {', '.join(_SUBCOMMANDS)}."
+        f"{suggestion(head, _SUBCOMMANDS)}"
+    )
