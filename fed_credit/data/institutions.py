@@ -115,7 +115,9 @@ def _dirichlet(rng: np.random.Generator, alpha: np.ndarray) -> np.ndarray:
     return np.asarray(shares, dtype=np.float64)
 
 
-def choose(names: pd.Series, *, min_loans: int, num_institutions: int | None) -> Institutions:
+def choose(
+    names: pd.Series, *, min_loans: int, num_institutions: int | None, fewest: int = 2
+) -> Institutions:
     """Choose the institutions that take part, the largest first.
 
     Parameters
@@ -126,6 +128,8 @@ def choose(names: pd.Series, *, min_loans: int, num_institutions: int | None) ->
         Institutions with fewer loans are left out.
     num_institutions : int or None
         The k largest take part, ties broken by name; None for all.
+    fewest : int, default=2
+        How many there have to be; 1 at a bank that loads its own loans alone.
 
     Returns
     -------
@@ -136,7 +140,7 @@ def choose(names: pd.Series, *, min_loans: int, num_institutions: int | None) ->
     ConfigurationError
         If a number is not positive, or more institutions are asked for than there are.
     DataError
-        If fewer than two institutions are there or asked for: one bank is no federation.
+        If fewer institutions than needed are there or asked for: one bank is no federation.
     """
     for key, value in (
         ("data.min_loans", min_loans),
@@ -148,7 +152,7 @@ def choose(names: pd.Series, *, min_loans: int, num_institutions: int | None) ->
     sizes = np.bincount(codes, minlength=len(found))
     ranked = sorted(range(len(found)), key=lambda place: (-sizes[place], str(found[place])))
     large = [place for place in ranked if sizes[place] >= min_loans]
-    if len(large) < 2:
+    if len(large) < fewest:
         raise DataError(
             f"Only {len(large)} of {len(found)} institutions have at least"
             f" data.min_loans={min_loans} labelled loans, and a federation needs two: lower"
@@ -160,7 +164,7 @@ def choose(names: pd.Series, *, min_loans: int, num_institutions: int | None) ->
             f" {len(found)} institutions have at least data.min_loans={min_loans} labelled loans:"
             f" set federation.num_institutions to {len(large)} or fewer, or lower data.min_loans."
         )
-    if num_institutions == 1:
+    if num_institutions == 1 < fewest:
         raise DataError(
             "federation.num_institutions=1 leaves one bank, and a federation needs two: set it to"
             f" 2 to {len(large)}, or null for all."

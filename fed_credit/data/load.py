@@ -23,7 +23,12 @@ from fed_credit.files import local_path
 
 
 def load_dataset(
-    spec: DataSpec, *, num_institutions: int | None, schema_dir: Path, seed: int
+    spec: DataSpec,
+    *,
+    num_institutions: int | None,
+    schema_dir: Path,
+    seed: int,
+    at_one_bank: bool = False,
 ) -> Dataset:
     """Read a source and return the labelled loans of the institutions that take part.
 
@@ -44,6 +49,9 @@ def load_dataset(
         Folder of the packaged schemas.
     seed : int
         Seed of drawn institutions; natural ones do not depend on it.
+    at_one_bank : bool, default=False
+        Whether a bank of a deployment loads its own loans: one institution will then do, and loans
+        of one outcome too.
 
     Returns
     -------
@@ -83,6 +91,7 @@ def load_dataset(
     records = read_records(spec, schema, fields)
     frame, rejected = records.frame, records.rejected
     report = DataReport(rows=records.rows, rejected=records.num_rejected, reasons=records.reasons)
+    starts = records.starts
     del records  # whose table need not outlive the selection of its rows
     labels = label(frame, schema, spec.target)
     labelled = labels.state == LabelState.LABELLED
@@ -99,7 +108,12 @@ def load_dataset(
         )
     frame, y = _rows(frame, np.flatnonzero(in_scope)), labels.y[in_scope]
     names = _institution_names(frame, schema, spec, y, seed)
-    chosen = choose(names, min_loans=spec.min_loans, num_institutions=num_institutions)
+    chosen = choose(
+        names,
+        min_loans=spec.min_loans,
+        num_institutions=num_institutions,
+        fewest=1 if at_one_bank else 2,
+    )
     report.left_out = int((chosen.member < 0).sum())
     report.left_out_institutions = chosen.left_out
     report.used = int((chosen.member >= 0).sum())
@@ -107,11 +121,11 @@ def load_dataset(
     order = np.argsort(chosen.member, kind="stable")[report.left_out :]
     counts = np.bincount(chosen.member[order], minlength=len(chosen.names))
     # Of the whole source: whether a firm is shared must not depend on who takes part.
-    firm = _firms(frame, schema)
+    firm = _firms(frame, schema, starts)
     shared = at_several(firm, pd.factorize(names)[0])
     frame, y = _rows(frame, order), y[order]
     exposure, unknown = _exposure(frame, schema)
-    if not 0 < y.sum() < len(y):
+    if not (at_one_bank or 0 < y.sum() < len(y)):
         raise DataError(
             f"All {len(y)} labelled loans are {'bad' if y[0] else 'good'}: there is nothing to"
             " learn; check data.target and the spellings of good and bad in the schema."
@@ -125,7 +139,7 @@ def load_dataset(
         features=_features(frame, fields),
         y=y,
         exposure=exposure,
-        loan_id=_loan_ids(frame, schema),
+        loan_id=_loan_ids(frame, schema, starts),
         firm=firm[order],
         decided=_decided(frame, schema),
         true_pd=(
@@ -193,15 +207,21 @@ def _institution_names(
     return draw(y, spec.partition, seed).set_axis(frame.index)
 
 
-def _firms(frame: pd.DataFrame, schema: Schema) -> np.ndarray:
-    """Return the firms' codes; a loan of no known firm goes by its own identifier."""
+def _firms(frame: pd.DataFrame, schema: Schema, starts: np.ndarray | None) -> np.ndarray:
+    """Return the firms' codes; a loan of no known firm goes by its own identifier.
+
+    A loan without one goes by its row, at a bank with a source of its own by its row in that, so
+    that the bank needs no other bank's rows to find the same code.
+    """
     loan, bank, firm = schema.roles.loan_id, schema.roles.institution, schema.roles.firm_id
 
     def key(own: np.ndarray) -> pd.Series:
         rows = frame.loc[own]
-        named = pd.Series(rows.index.astype(str), index=rows.index, dtype="str")
+        owner = "" if bank not in rows.columns else as_text(rows[bank]).fillna("")
+        named = _own_rows(rows.index, starts)
+        if starts is not None:
+            named = owner + "\x1f\x1f" + named
         if loan is not None:
-            owner = "" if bank not in rows.columns else as_text(rows[bank]).fillna("")
             named = (owner + "\x1f" + as_text(rows[loan])).fillna(named)
         return named
 
@@ -235,8 +255,16 @@ def _features(frame: pd.DataFrame, fields: tuple[Field, ...]) -> pd.DataFrame:
     return features
 
 
-def _loan_ids(frame: pd.DataFrame, schema: Schema) -> np.ndarray:
+def _own_rows(index: pd.Index, starts: np.ndarray | None, first: int = 0) -> pd.Series:
+    """Return the row of each loan in its own source as text, counted from ``first``."""
+    rows = index.to_numpy(dtype=np.int64)
+    if starts is not None:
+        rows = rows - starts[np.searchsorted(starts, rows, side="right") - 1]
+    return pd.Series(rows + first, index=index).astype("str")
+
+
+def _loan_ids(frame: pd.DataFrame, schema: Schema, starts: np.ndarray | None) -> np.ndarray:
     """Return the loans' identifiers; where there is none, the 1-based row of the source."""
-    rows = pd.Series((frame.index + 1).astype(str), index=frame.index, dtype="str")
+    rows = _own_rows(frame.index, starts, first=1)
     name = schema.roles.loan_id
     return (rows if name is None else frame[name].fillna(rows)).to_numpy(dtype=object)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from dataclasses import dataclass
 
+import numpy as np
 import pandas as pd
 
 from fed_credit.config.spec import DataSpec, PartitionKind, SplitKind
@@ -52,6 +53,9 @@ class Records:
         Rows read, and of these rejected.
     reasons : dict of str to int
         Rejected rows by field and reason, the commonest first.
+    starts : numpy.ndarray or None
+        ``(n_sources,) int64``: first row of each bank's own source; None where one source holds the
+        loans of all banks.
     """
 
     frame: pd.DataFrame
@@ -59,6 +63,7 @@ class Records:
     rows: int
     num_rejected: int
     reasons: dict[str, int]
+    starts: np.ndarray | None = None
 
 
 class _Rejected:
@@ -188,8 +193,10 @@ def read_records(
         [name for name in kept if schema.fields[name].kind in (Kind.INSTITUTION, Kind.TARGET)],
     )
     rejected, seen, rows = _Rejected(), SeenLoans(), 0
+    starts: list[int] = []
     for source in sources:
         before = rows
+        starts.append(before)
         for raw in source.chunks(chunk_rows):
             try:
                 checked = validate(
@@ -210,7 +217,15 @@ def read_records(
             rows += len(raw)
         if rows == before:
             raise DataError(f"{source.where} has no rows.")
-    records = Records(columns.frame(), rejected.listed(), rows, rejected.rows, rejected.reasons())
+    of_banks = all(source.institution is not None for source in sources)
+    records = Records(
+        columns.frame(),
+        rejected.listed(),
+        rows,
+        rejected.rows,
+        rejected.reasons(),
+        np.array(starts, dtype=np.int64) if of_banks else None,
+    )
     _check_rejected(spec, records)
     return records
 
