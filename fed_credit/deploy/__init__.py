@@ -1,0 +1,1 @@
+"""The operator's side: kits, the SuperLink, the proxy before it, runs."""
