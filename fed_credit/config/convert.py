@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import fields, is_dataclass
 from enum import Enum
 from functools import cache
-from typing import Any, TypeVar, Union, get_args, get_origin, get_type_hints
+from typing import Any, TypeVar, Union, cast, get_args, get_origin, get_type_hints
 
 from fed_credit.errors import ConfigurationError, suggestion
 
@@ -25,7 +25,7 @@ _EXPECTED: dict[Any, str] = {
 }
 
 
-def build(kind: type[T], values: Mapping[str, Any], *, within: str = "") -> T:
+def build(kind: type[T], values: Mapping[str, Any]) -> T:
     """Build a configuration dataclass from plain values.
 
     Parameters
@@ -35,8 +35,6 @@ def build(kind: type[T], values: Mapping[str, Any], *, within: str = "") -> T:
         lists of scalars or of such dataclasses, mappings from names, or such dataclasses.
     values : mapping of str to object
         One entry per field, as YAML gives them.
-    within : str
-        Dotted key of the section, for messages.
 
     Returns
     -------
@@ -47,15 +45,7 @@ def build(kind: type[T], values: Mapping[str, Any], *, within: str = "") -> T:
     ConfigurationError
         If a key is unknown or missing, or a value has another type; names the full key.
     """
-    hints = get_type_hints(kind)
-    for key in values:
-        if key not in hints:
-            raise unknown_key(_join(within, str(key)))
-    made = {
-        name: _value(hint, values.get(name, MISSING), _join(within, name))
-        for name, hint in hints.items()
-    }
-    return kind(**made)
+    return _section(kind, values, "", kind)
 
 
 def plain(spec: Any) -> Any:
@@ -70,7 +60,7 @@ def plain(spec: Any) -> Any:
 
 
 def is_known(key: str) -> bool:
-    """Return whether a dotted key exists, or is a name of the user's own in a mapping."""
+    """Return whether a dotted key of a run exists, or is the user's own name in a mapping."""
     return key in known_keys() or is_own_name(key)
 
 
@@ -87,9 +77,18 @@ def _open_keys() -> tuple[str, ...]:
 
 
 @cache
-def known_keys() -> tuple[str, ...]:
-    """Return every dotted key of a simulation's configuration, sections included."""
-    from fed_credit.config.spec import SimulationSpec
+def known_keys(root: type | None = None) -> tuple[str, ...]:
+    """Return every dotted key of a configuration, sections included.
+
+    Parameters
+    ----------
+    root : type or None
+        Its dataclass; None for :class:`~fed_credit.config.spec.SimulationSpec`.
+
+    Returns
+    -------
+    tuple of str
+    """
 
     def walk(kind: type, within: str) -> list[str]:
         keys: list[str] = []
@@ -99,37 +98,56 @@ def known_keys() -> tuple[str, ...]:
                 keys += walk(hint, keys[-1])
         return keys
 
-    return tuple(walk(SimulationSpec, ""))
+    return tuple(walk(root or _simulation(), ""))
 
 
-def unknown_key(key: str) -> ConfigurationError:
-    """Return the error for a key that does not exist, with the nearest one that does."""
+def unknown_key(key: str, root: type | None = None) -> ConfigurationError:
+    """Return the error for a key that does not exist, with the nearest one that does.
+
+    Parameters
+    ----------
+    key : str
+        The dotted key.
+    root : type or None
+        As for :func:`known_keys`.
+
+    Returns
+    -------
+    ConfigurationError
+        To be raised.
+    """
     section, _, leaf = key.rpartition(".")
     if "[" in section:  # of a list's item
-        leaves = _leaves_of_item(section)
+        leaves = list(get_type_hints(_kind_at(section, root or _simulation())))
         hint = suggestion(leaf, leaves) or f" The keys of {section} are {', '.join(leaves)}."
         return ConfigurationError(f"The configuration has no key '{key}'.{hint}")
-    same_leaf = [known for known in known_keys() if known.rpartition(".")[2] == leaf]
-    siblings = [known for known in known_keys() if known.rpartition(".")[0] == section]
+    known_here = known_keys(root)
+    same_leaf = [known for known in known_here if known.rpartition(".")[2] == leaf]
+    siblings = [known for known in known_here if known.rpartition(".")[0] == section]
     if len(same_leaf) == 1:
         hint = f" Did you mean '{same_leaf[0]}'?"
     elif section and siblings:
         leaves = [known.rpartition(".")[2] for known in siblings]
         hint = suggestion(leaf, leaves) or f" The keys of {section} are {', '.join(leaves)}."
     else:
-        hint = suggestion(key, known_keys())
+        hint = suggestion(key, known_here)
     return ConfigurationError(f"The configuration has no key '{key}'.{hint}")
 
 
-def _leaves_of_item(section: str) -> list[str]:
-    """Return the keys of a section of ``data.institutions[k]``."""
-    from fed_credit.config.spec import InstitutionSpec
+def _simulation() -> type:
+    from fed_credit.config.spec import SimulationSpec
 
-    kind: Any = InstitutionSpec
-    for name in section.partition("]")[2].strip(".").split("."):
-        if name:
-            kind = get_type_hints(kind)[name]
-    return list(get_type_hints(kind))
+    return SimulationSpec
+
+
+def _kind_at(section: str, root: type) -> type:
+    """Return the dataclass of a section, as of ``data.institutions[0].source``."""
+    kind: Any = root
+    for name in section.split("."):
+        kind = get_type_hints(kind)[name.partition("[")[0]]
+        if "[" in name:
+            (kind,) = get_args(kind)
+    return cast(type, kind)
 
 
 def refused(key: str, value: Any, why: str) -> ConfigurationError:
@@ -150,7 +168,19 @@ def shown(value: Any) -> str:
     return str(value)
 
 
-def _value(hint: Any, value: Any, key: str) -> Any:
+def _section(kind: type[T], values: Mapping[str, Any], within: str, root: type) -> T:
+    hints = get_type_hints(kind)
+    for key in values:
+        if key not in hints:
+            raise unknown_key(_join(within, str(key)), root)
+    made = {
+        name: _value(hint, values.get(name, MISSING), _join(within, name), root)
+        for name, hint in hints.items()
+    }
+    return kind(**made)
+
+
+def _value(hint: Any, value: Any, key: str, root: type) -> Any:
     if isinstance(value, str) and value == MISSING:
         raise ConfigurationError(f"{key} has no value; set {key}=VALUE.")
     if get_origin(hint) in (types.UnionType, Union):
@@ -159,8 +189,9 @@ def _value(hint: Any, value: Any, key: str) -> Any:
         hint = next(item for item in get_args(hint) if item is not type(None))
     if is_dataclass(hint) and isinstance(hint, type):
         if not isinstance(value, Mapping):
-            raise refused(key, value, f"it is a section; set one of its keys, {_first_keys(key)}")
-        return build(hint, value, within=key)
+            inner = _first_keys(key, hint)
+            raise refused(key, value, f"it is a section; set one of its keys, {inner}")
+        return _section(hint, value, key, root)
     if isinstance(hint, type) and issubclass(hint, Enum):
         members = [str(member.value) for member in hint]
         if value not in members:
@@ -170,13 +201,15 @@ def _value(hint: Any, value: Any, key: str) -> Any:
             )
         return hint(value)
     if get_origin(hint) is dict:
-        return _mapping(hint, value, key)
+        return _mapping(hint, value, key, root)
     if get_origin(hint) is list:
         (item_hint,) = get_args(hint)
         if is_dataclass(item_hint):
             if not isinstance(value, list):
                 raise refused(key, value, "it must be a list of sections, as in [{name: A, ...}]")
-            return [_value(item_hint, item, f"{key}[{place}]") for place, item in enumerate(value)]
+            return [
+                _value(item_hint, item, f"{key}[{place}]", root) for place, item in enumerate(value)
+            ]
         if not isinstance(value, list):
             raise refused(key, value, f"it must be {_EXPECTED[hint]}")
         if not all(_fits(item_hint, item) for item in value):
@@ -187,12 +220,14 @@ def _value(hint: Any, value: Any, key: str) -> Any:
     return hint(value)
 
 
-def _mapping(hint: Any, value: Any, key: str) -> dict[str, Any]:
+def _mapping(hint: Any, value: Any, key: str, root: type) -> dict[str, Any]:
     """Read names with their values; the names are the user's own."""
     _, item_hint = get_args(hint)
     if not isinstance(value, Mapping):
         raise refused(key, value, "it must be names with their values, as in {a: b}")
-    return {str(name): _value(item_hint, item, f"{key}.{name}") for name, item in value.items()}
+    return {
+        str(name): _value(item_hint, item, f"{key}.{name}", root) for name, item in value.items()
+    }
 
 
 def _fits(hint: Any, value: Any) -> bool:
@@ -204,12 +239,8 @@ def _fits(hint: Any, value: Any) -> bool:
     return isinstance(value, int | str) if hint is str else isinstance(value, hint)
 
 
-def _first_keys(section: str) -> str:
-    depth = section.count(".") + 1
-    inner = [
-        key for key in known_keys() if key.startswith(f"{section}.") and key.count(".") == depth
-    ]
-    return f"such as {' or '.join(inner[:2])}"
+def _first_keys(section: str, kind: type) -> str:
+    return f"such as {' or '.join(f'{section}.{name}' for name in list(get_type_hints(kind))[:2])}"
 
 
 def _join(within: str, name: str) -> str:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from fed_credit.config.merge import merged
+
 
 def complete_institutions(values: dict[str, Any]) -> None:
     """Write out what ``data.institutions`` leaves to ``data.csv`` and ``data.mapping``.
@@ -25,19 +27,5 @@ def complete_institutions(values: dict[str, Any]) -> None:
         if isinstance(source, dict):
             for key in ("path", "url", "query"):
                 source.setdefault(key, None)
-            source["csv"] = _merged(data.get("csv"), source.get("csv", {}))
-        entry["mapping"] = _merged(data.get("mapping"), entry.get("mapping", {}))
-
-
-def _merged(common: Any, own: Any) -> Any:
-    """Merge a section into the common one, name by name at every depth; the own word wins."""
-    if own is None:
-        return common
-    if not isinstance(common, dict) or not isinstance(own, dict):
-        return own
-    return {
-        name: _merged(common[name], own[name])
-        if name in common and name in own and isinstance(own[name], dict)
-        else own.get(name, common.get(name))
-        for name in [*common, *(name for name in own if name not in common)]
-    }
+            source["csv"] = merged(data.get("csv"), source.get("csv", {}))
+        entry["mapping"] = merged(data.get("mapping"), entry.get("mapping", {}))

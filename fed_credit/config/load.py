@@ -17,6 +17,7 @@ from fed_credit.config.location import conf_dir, groups
 from fed_credit.config.spec import SimulationSpec
 from fed_credit.config.urls import refuse_password
 from fed_credit.config.validate import check
+from fed_credit.config.yaml_file import read_mapping
 from fed_credit.errors import ConfigurationError
 
 # Of a run folder: what the run was, every value written out.
@@ -155,18 +156,7 @@ def from_yaml(path: Path) -> SimulationSpec:
     ConfigurationError
         If the file cannot be read, is no YAML, or holds what is no run.
     """
-    try:
-        values = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise ConfigurationError(f"{path} cannot be read ({error.strerror}).") from None
-    except UnicodeDecodeError:
-        raise ConfigurationError(f"{path} is not UTF-8 text.") from None
-    except yaml.YAMLError as error:
-        mark = getattr(error, "problem_mark", None)
-        line = f" at line {mark.line + 1}" if mark is not None else ""
-        raise ConfigurationError(f"{path} is not valid YAML{line}; mend it.") from None
-    if not isinstance(values, dict):
-        raise ConfigurationError(f"{path} holds no keys and values, so it is no run's.")
+    values = read_mapping(path)
     try:
         complete_institutions(values)
         spec = build(SimulationSpec, values)

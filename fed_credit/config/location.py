@@ -46,6 +46,22 @@ def schema_dir() -> Path:
     return conf_dir() / "schemas"
 
 
+def deploy_dir() -> Path:
+    """Return the folder of what deployments start from: defaults of ``bank.yaml`` and its like.
+
+    Returns
+    -------
+    Path
+        Absolute path of ``deploy`` in :func:`conf_dir`.
+
+    Raises
+    ------
+    ConfigurationError
+        If the packaged configuration is missing.
+    """
+    return conf_dir() / "deploy"
+
+
 def groups(config_dir: Path | None = None) -> dict[str, list[str]]:
     """Return the configuration groups and the names of their options.
 
@@ -66,9 +82,10 @@ def groups(config_dir: Path | None = None) -> dict[str, list[str]]:
     """
     if config_dir is not None and not config_dir.is_dir():
         raise ConfigurationError(f"--config-dir={config_dir} is not a folder; name one that is.")
+    others = (schema_dir().name, deploy_dir().name)  # of conf/, and no part of a run
     found: dict[str, set[str]] = {}
     for folder in (conf_dir(), *([config_dir] if config_dir is not None else [])):
         for path in folder.glob("*/*.yaml"):
-            if path.parent.name != schema_dir().name:
+            if path.parent.name not in others:
                 found.setdefault(path.parent.name, set()).add(path.stem)
     return {group: sorted(found[group]) for group in sorted(found)}

@@ -6,6 +6,7 @@ They stand here, below everything, so that a wrong name is refused before any wo
 from __future__ import annotations
 
 FAMILIES = ("loan_risk",)
+TASKS = ("counts", "moments", "round", "evaluation")
 # Parameters that a strategy needs, and no other may set.
 STRATEGY_PARAMETERS: dict[str, tuple[str, ...]] = {
     "fedavg": (),

@@ -8,7 +8,14 @@ from datetime import datetime
 
 from fed_credit.config.convert import refused
 from fed_credit.config.names import DELIMITERS
-from fed_credit.config.spec import CsvSpec, DataSpec, InstitutionSpec, MappingSpec, SourceKind
+from fed_credit.config.spec import (
+    CsvSpec,
+    DataSpec,
+    InstitutionSpec,
+    MappingSpec,
+    SourceKind,
+    SourceSpec,
+)
 from fed_credit.config.urls import check_url
 from fed_credit.errors import ConfigurationError
 
@@ -68,7 +75,32 @@ def check_sources(data: DataSpec) -> None:
             " data.query=QUERY, or data.institutions with a source per bank."
         )
     _check_place("data", *where)
-    _check_reading("data", data.csv, data.mapping)
+    _check_reading("data.csv", data.csv, "data.mapping", data.mapping)
+
+
+def check_source(source: SourceSpec, mapping: MappingSpec) -> None:
+    """Refuse one bank's source that names no place, or two, or cannot be read as it says.
+
+    Parameters
+    ----------
+    source : SourceSpec
+        Where the loans lie, under the key ``source``.
+    mapping : MappingSpec
+        The source's own names, under the key ``mapping``.
+
+    Raises
+    ------
+    ConfigurationError
+        As :func:`check_sources`.
+    """
+    if source.url is not None:
+        check_url("source.url", source.url)
+    if not (source.path or source.url or source.query):
+        raise ConfigurationError(
+            "source names no place; give it a path, the file of loans, or a url and a query."
+        )
+    _check_place("source", source.path, source.url, source.query)
+    _check_reading("source.csv", source.csv, "mapping", mapping)
 
 
 def _urls(data: DataSpec) -> list[tuple[str, str]]:
@@ -94,7 +126,7 @@ def _check_institutions(institutions: list[InstitutionSpec]) -> None:
                 " a query."
             )
         _check_place(f"{key}.source", source.path, source.url, source.query)
-        _check_reading(key, source.csv, item.mapping)
+        _check_reading(f"{key}.source.csv", source.csv, f"{key}.mapping", item.mapping)
     if len(names) < 2:
         raise ConfigurationError(
             "data.institutions names one bank, and a federation needs two: name another."
@@ -115,8 +147,7 @@ def _check_place(key: str, path: str | None, url: str | None, query: str | None)
         raise ConfigurationError(f"{key}.query needs {key}.url, the address of the database.")
 
 
-def _check_reading(key: str, csv: CsvSpec, mapping: MappingSpec) -> None:
-    spelled = f"{key}.csv" if key == "data" else f"{key}.source.csv"
+def _check_reading(spelled: str, csv: CsvSpec, mapped: str, mapping: MappingSpec) -> None:
     if csv.delimiter not in ("auto", *DELIMITERS) and (
         len(csv.delimiter) != 1 or csv.delimiter.isalnum() or csv.delimiter in '"\r\n'
     ):
@@ -141,12 +172,12 @@ def _check_reading(key: str, csv: CsvSpec, mapping: MappingSpec) -> None:
     for name, factor in mapping.units.items():
         if not math.isfinite(factor) or factor == 0:
             raise refused(
-                f"{key}.mapping.units.{name}", factor, "a unit is a finite number other than 0"
+                f"{mapped}.units.{name}", factor, "a unit is a finite number other than 0"
             )
     for name, spelling in mapping.dates.items():
         if "%" not in spelling or not _is_date_format(spelling):
             raise refused(
-                f"{key}.mapping.dates.{name}",
+                f"{mapped}.dates.{name}",
                 spelling,
                 "spell out where year, month and day stand, as in %Y%m%d",
             )

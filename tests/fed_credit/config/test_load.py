@@ -17,7 +17,7 @@ import strategies.build
 from fed_credit.config import names
 from fed_credit.config.convert import known_keys
 from fed_credit.config.load import compose, from_yaml, resolved_yaml, to_spec
-from fed_credit.config.location import conf_dir, groups, schema_dir
+from fed_credit.config.location import conf_dir, deploy_dir, groups, schema_dir
 from fed_credit.config.spec import (
     PartitionKind,
     RuntimeKind,
@@ -28,6 +28,7 @@ from fed_credit.config.spec import (
 )
 from fed_credit.data.schema import KnownAt
 from fed_credit.errors import ConfigurationError
+from fed_credit.training.task import Task
 
 # What an option of a group cannot do without.
 NEEDED = {
@@ -142,9 +143,16 @@ def test_packaged_schemas_are_where_they_are_looked_for() -> None:
     assert schema_dir().name not in groups()
 
 
+def test_what_deployments_start_from_is_no_group_of_a_run() -> None:
+    assert (deploy_dir() / "bank.yaml").is_file()
+    assert deploy_dir().name not in groups()
+    assert "no key 'deploy'" in refusal("+deploy=bank")
+
+
 def test_names_are_those_that_are_implemented() -> None:
     assert set(names.FAMILIES) == set(fed_credit.models.FAMILIES)
     assert set(names.STRATEGIES) == set(strategies.build.STRATEGIES)
+    assert set(names.TASKS) == set(Task)
 
 
 @pytest.mark.parametrize("option", OPTIONS)
@@ -366,7 +374,7 @@ def test_a_folder_that_is_none() -> None:
     ("text", "wanted"),
     [
         ("a: [1,\n", "is not valid YAML at line"),
-        ("just words", "no run's"),
+        ("just words", "no keys and values"),
         ("seed: 3\n", "run_dir has no value"),
         ("sed: 3\n", "no key 'sed'. Did you mean 'seed'?"),
     ],
