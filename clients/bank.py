@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import cached_property
 
 import numpy as np
 import pandas as pd
 
-from fed_credit.data.book import LoanBook, Part
+from fed_credit.data.book import Book, Part
 from fed_credit.data.schema import FEATURE_KINDS
 from fed_credit.errors import ReleaseError
 from fed_credit.features.preprocessor import Preprocessor
 from fed_credit.training.run_spec import RunSpec
 from fed_credit.training.task import Task
+
+# Gives the matrix of a preprocessor's fingerprint and a part from where a bank keeps them, or makes
+# it by the function and keeps it.
+MatrixStore = Callable[[str, Part, Callable[[], np.ndarray]], np.ndarray]
 
 
 @dataclass
@@ -22,17 +27,20 @@ class Bank:
 
     Parameters
     ----------
-    book : LoanBook
+    book : Book
         The bank's labelled loans.
     parts : numpy.ndarray
         ``(n_loans,) int8`` codes of :class:`~fed_credit.data.book.Part`.
     tasks : frozenset of Task
         What the bank answers.
+    kept : callable or None
+        Where prepared matrices outlast the process; ``None`` keeps them in memory alone.
     """
 
-    book: LoanBook
+    book: Book
     parts: np.ndarray
     tasks: frozenset[Task] = frozenset(Task)
+    kept: MatrixStore | None = None
     _accepted: set[str] = field(default_factory=set, repr=False)
     _rows: dict[Part, np.ndarray] = field(default_factory=dict, repr=False)
     _labels: dict[Part, np.ndarray] = field(default_factory=dict, repr=False)
@@ -45,7 +53,7 @@ class Bank:
 
     @cached_property
     def _offered(self) -> frozenset[str]:
-        return frozenset(self.book.features.columns)
+        return frozenset(self.book.columns)
 
     def rows(self, part: Part) -> np.ndarray:
         """Positions of the loans of one part, ``int64``."""
@@ -69,10 +77,16 @@ class Bank:
 
     def matrix(self, preprocessor: Preprocessor, part: Part) -> np.ndarray:
         """Return the prepared matrix of one part, ``(n, n_columns) float32``, made once."""
+        fingerprint = preprocessor.fingerprint
         made, matrix = self._matrices.get(part, ("", None))
-        if matrix is None or made != preprocessor.fingerprint:
-            matrix = preprocessor.transform(self.frame(part))
-            self._matrices[part] = (preprocessor.fingerprint, matrix)
+        if matrix is not None and made == fingerprint:
+            return matrix
+
+        def make() -> np.ndarray:
+            return preprocessor.transform(self.frame(part))
+
+        matrix = make() if self.kept is None else self.kept(fingerprint, part, make)
+        self._matrices[part] = (fingerprint, matrix)
         return matrix
 
     def check(self, task: Task, spec: RunSpec) -> None:

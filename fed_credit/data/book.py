@@ -6,10 +6,11 @@ A data set keeps all loans in arrays sorted by institution, so that each bank's 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import IntEnum
 from functools import cached_property
+from typing import Protocol
 
 import numpy as np
 import pandas as pd
@@ -27,9 +28,37 @@ class Part(IntEnum):
     SET_ASIDE = 3  # in neither: the embargo before an out-of-time cut, or a firm on both sides
 
 
+class Book(Protocol):
+    """One institution's labelled loans, wherever they lie; see :class:`LoanBook` for the fields.
+
+    Parameters
+    ----------
+    columns : sequence of str
+        Names of the features, known without reading them.
+    """
+
+    @property
+    def institution(self) -> str: ...  # noqa: D102
+
+    @property
+    def columns(self) -> Sequence[str]: ...  # noqa: D102
+
+    @property
+    def features(self) -> pd.DataFrame: ...  # noqa: D102
+
+    @property
+    def y(self) -> np.ndarray: ...  # noqa: D102
+
+    @property
+    def exposure(self) -> np.ndarray: ...  # noqa: D102
+
+    @property
+    def recipes(self) -> Mapping[str, Recipe]: ...  # noqa: D102
+
+
 @dataclass(frozen=True)
 class LoanBook:
-    """One institution's labelled loans.
+    """One institution's labelled loans, in memory.
 
     Parameters
     ----------
@@ -54,6 +83,11 @@ class LoanBook:
 
     def __len__(self) -> int:
         return len(self.y)
+
+    @property
+    def columns(self) -> Sequence[str]:
+        """Names of the features."""
+        return list(self.features.columns)
 
 
 @dataclass
