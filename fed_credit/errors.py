@@ -42,6 +42,26 @@ class TrackingError(FedCreditError):
     """A tracker that fails although the run requires it."""
 
 
+class DeploymentError(FedCreditError):
+    """A SuperLink or a proxy that cannot be reached, or refuses."""
+
+
+class RunFailedError(FedCreditError):
+    """A run of a deployment that did not complete.
+
+    Parameters
+    ----------
+    message : str
+        Why, as one sentence.
+    exit_code : int
+        Of the error that ended the run; 1 for a bug, 4 for a run that was stopped.
+    """
+
+    def __init__(self, message: str, exit_code: int) -> None:
+        super().__init__(message)
+        self.exit_code = exit_code
+
+
 def suggestion(word: str, known: Iterable[str]) -> str:
     """Return `` Did you mean 'x'?`` for the nearest known word, or nothing."""
     near = difflib.get_close_matches(word, list(known), n=1, cutoff=0.6)
