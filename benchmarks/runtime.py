@@ -29,8 +29,8 @@ from fed_credit.config.spec import RuntimeKind, SimulationSpec
 from fed_credit.data.book import Dataset, Part
 from fed_credit.data.load import load_dataset
 from fed_credit.data.split import assign_parts
+from fed_credit.job import FederatedJob
 from fed_credit.runtime.run import node_names, run_federated
-from fed_credit.server_app import FederatedJob
 from fed_credit.training.run_spec import RunSpec
 from fed_credit.training.state import TrainingState
 

@@ -25,6 +25,8 @@ from fed_credit.models import family
 from fed_credit.models.protocol import Weights
 from fed_credit.training.checkpoint import weights_sha256
 from fed_credit.training.predict import default_probability
+from fed_credit.training.run_spec import RunSpec
+from fed_credit.training.state import TrainingState
 
 _FORMAT = 1
 _WEIGHTS, _PREPROCESSOR, _MODEL, _MANIFEST = (
@@ -58,6 +60,38 @@ class Artefact:
     preprocessor: Preprocessor
     log_odds_offset: float
     about: Mapping[str, Any]
+
+    @classmethod
+    def of(cls, run: RunSpec, state: TrainingState, *, data_fingerprint: str | None) -> Artefact:
+        """Take the best model of a run.
+
+        Parameters
+        ----------
+        run : RunSpec
+            What was trained.
+        state : TrainingState
+            How far it came.
+        data_fingerprint : str or None
+            Of the loans, where one process has seen them all.
+
+        Returns
+        -------
+        Artefact
+        """
+        return cls(
+            model=run.model,
+            weights=state.best_weights,
+            preprocessor=state.preprocessor,
+            log_odds_offset=state.log_odds_offset,
+            about={
+                "decision_point": str(run.decision_point),
+                "target": run.population.target_text,
+                "schema": run.population.schema,
+                "seed": run.seed,
+                "best_round": state.best_round,
+                "data_fingerprint": data_fingerprint,
+            },
+        )
 
     @property
     def sha256(self) -> str:

@@ -18,8 +18,8 @@ from fed_credit.data.split import assign_parts
 from fed_credit.errors import ArtefactError
 from fed_credit.evaluation.sums import ScoreSums
 from fed_credit.files import replacing
+from fed_credit.job import CHECKPOINT, FederatedJob
 from fed_credit.runtime.run import node_names, run_federated
-from fed_credit.server_app import CHECKPOINT, FederatedJob
 from fed_credit.training.alone import Loans, train_alone
 from fed_credit.training.checkpoint import load_checkpoint, save_checkpoint
 from fed_credit.training.predict import default_probability

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import sys
 import time
 from collections.abc import Sequence
@@ -23,22 +22,22 @@ from fed_credit.data.loan_keys import loan_keys
 from fed_credit.data.records import RejectedRowsError
 from fed_credit.data.split import split_warnings
 from fed_credit.errors import ConfigurationError, DataError
-from fed_credit.files import append_text, plain, replacing, write_json, write_text
+from fed_credit.files import plain, replacing, write_json, write_text
 from fed_credit.repeat import Repeat, RepeatRunner
 from fed_credit.reporting.html.folder import REPORT_HTML, write_run_report
 from fed_credit.reporting.progress import RunProgress
 from fed_credit.reporting.report import render_report
-from fed_credit.reporting.results import build_results, target_text
+from fed_credit.reporting.results import build_results
 from fed_credit.reporting.table import print_results
 from fed_credit.tracking.protocol import SweepJob
 from fed_credit.tracking.session import tracked_run
+from fed_credit.training.metrics_log import METRICS, MetricsLog
 from fed_credit.training.state import TrainingState
 
-CONFIG, FINGERPRINT, LOANS, METRICS, RESULTS, REPORT, REJECTED, MODEL = (
+CONFIG, FINGERPRINT, LOANS, RESULTS, REPORT, REJECTED, MODEL = (
     "config.yaml",
     "data.sha256",
     "loans.npz",
-    "metrics.jsonl",
     "results.json",
     "report.md",
     "rejected_rows.csv",
@@ -114,7 +113,7 @@ def simulate(spec: SimulationSpec, sweep: SweepJob | None = None) -> SimulationR
         else:
             _check_same_data(folder / FINGERPRINT, dataset.report.fingerprint)
         tracking.loaded(dataset.report.fingerprint)
-        metrics = _MetricsLog(folder / METRICS)
+        metrics = MetricsLog(folder / METRICS)
 
         def on_round(repeat: int, state: TrainingState) -> None:
             metrics.write(repeat, state)
@@ -126,7 +125,8 @@ def simulate(spec: SimulationSpec, sweep: SweepJob | None = None) -> SimulationR
         repeats = [runner.run(number) for number in range(repeats_wanted)]
         _write_loans(folder / LOANS, spec, dataset, repeats)
         progress.stage("comparing")
-        artefact = _artefact(spec, repeats[0], dataset.report.fingerprint)
+        first = repeats[0]
+        artefact = Artefact.of(first.spec, first.state, data_fingerprint=dataset.report.fingerprint)
         # What is not defined is None from here on, as in the file.
         results = plain(
             build_results(
@@ -217,56 +217,3 @@ def _check_same_data(path: Path, fingerprint: str) -> None:
             f"The loans differ from those that the run in {path.parent} began with; restore them,"
             " or start anew with run_dir=FOLDER."
         )
-
-
-def _artefact(spec: SimulationSpec, repeat: Repeat, fingerprint: str) -> Artefact:
-    state = repeat.state
-    return Artefact(
-        model=spec.model,
-        weights=state.best_weights,
-        preprocessor=state.preprocessor,
-        log_odds_offset=state.log_odds_offset,
-        about={
-            "decision_point": str(spec.data.decision_point),
-            "target": target_text(spec),
-            "schema": spec.data.schema,
-            "seed": repeat.spec.seed,
-            "best_round": state.best_round,
-            "data_fingerprint": fingerprint,
-        },
-    )
-
-
-class _MetricsLog:
-    """``metrics.jsonl``: one line per measured round; a resumed run writes no line twice."""
-
-    def __init__(self, path: Path) -> None:
-        self._path = path
-        self._written: set[tuple[int, int]] = set()
-        if path.exists():
-            # An interrupted write may have left half a line: only whole ones are kept.
-            whole = [line for line in path.read_text(encoding="utf-8").split("\n")[:-1] if line]
-            write_text(path, "".join(f"{line}\n" for line in whole))
-            for line in whole:
-                entry = json.loads(line)
-                self._written.add((entry["repeat"], entry["round"]))
-
-    def write(self, repeat: int, state: TrainingState) -> None:
-        """Append the rounds measured since the last call."""
-        fresh = [m for m in state.history if (repeat, m.number) not in self._written]
-        if not fresh:
-            return
-        lines = [
-            {
-                "repeat": repeat,
-                "round": m.number,
-                "loss": m.loss,
-                "auc": m.auc,
-                "loans": m.loans,
-                "banks": m.banks,
-            }
-            for m in fresh
-        ]
-        text = "".join(json.dumps(plain(line), allow_nan=False) + "\n" for line in lines)
-        append_text(self._path, text)
-        self._written.update((repeat, m.number) for m in fresh)

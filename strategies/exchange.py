@@ -5,11 +5,12 @@ from __future__ import annotations
 import logging
 import math
 import time
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 
 import numpy as np
 from flwr.app import ArrayRecord, ConfigRecord, Message, RecordDict
+from flwr.common.constant import ErrorCode
 from flwr.serverapp import Grid
 
 from fed_credit.errors import QuorumError
@@ -20,6 +21,31 @@ log = logging.getLogger("fed_credit.consortium")
 
 
 @dataclass(frozen=True)
+class Attendance:
+    """Who answered in one exchange.
+
+    Parameters
+    ----------
+    task : Task
+        What was asked.
+    number : int
+        Round of training; 0 outside of training.
+    answered : tuple of str
+        Banks whose vector is in the sum.
+    missing : mapping of str to str
+        Why, by bank, for those that were asked and are not.
+    seconds : float
+        From the question to the last answer.
+    """
+
+    task: Task
+    number: int
+    answered: tuple[str, ...]
+    missing: Mapping[str, str]
+    seconds: float
+
+
+@dataclass(frozen=True)
 class Roster:
     """Who takes part: the registered name of each node.
 
@@ -27,9 +53,12 @@ class Roster:
     ----------
     names : mapping of int to str
         Bank name by node id.
+    after_exchange : callable
+        Told who answered, after each exchange.
     """
 
     names: Mapping[int, str]
+    after_exchange: Callable[[Attendance], None] = lambda attendance: None
 
     @property
     def nodes(self) -> list[int]:
@@ -119,6 +148,7 @@ class SumCollector:
 
     def __post_init__(self) -> None:
         self._sum = np.zeros(self.layout.size, dtype=np.int64)
+        self._start = time.perf_counter()
 
     def add(self, reply: Message) -> None:
         """Add one reply, or note why it does not count."""
@@ -138,6 +168,8 @@ class SumCollector:
     def _vector(self, reply: Message, name: str) -> np.ndarray | str:
         """Return a reply's vector, or why it does not count."""
         if reply.has_error():
+            if reply.error.code == ErrorCode.NODE_UNAVAILABLE:
+                return "it is not connected"
             return reply.error.reason or f"error {reply.error.code}"
         receipt = reply.content.config_records.get(RECEIPT)
         if receipt is not None and receipt.get("institution") != name:
@@ -179,11 +211,21 @@ class SumCollector:
         """
         needed = max(1, math.ceil(quorum * len(self.asked) - 1e-9))
         names = sorted(self.roster.names[node] for node in self.asked)
-        reasons = "; ".join(
-            f"{name}: {self.refused.get(name, 'no answer in time').rstrip('.')}"
+        missing = {
+            name: self.refused.get(name, "no answer in time").rstrip(".")
             for name in names
             if name not in self.answered
+        }
+        self.roster.after_exchange(
+            Attendance(
+                self.task,
+                self.number,
+                tuple(sorted(self.answered)),
+                missing,
+                time.perf_counter() - self._start,
+            )
         )
+        reasons = "; ".join(f"{name}: {reason}" for name, reason in missing.items())
         if len(self.answered) < needed:
             raise QuorumError(
                 f"Only {len(self.answered)} of {len(self.asked)} institutions answered"

@@ -44,13 +44,13 @@ def test_the_bundle_carries_configuration_and_no_code(app: Path) -> None:
     assert names == {"pyproject.toml", ".info/CONTENT"} | configuration
 
 
-def test_the_bundle_names_installed_components_and_one_string_of_overrides(app: Path) -> None:
+def test_the_bundle_names_installed_components_and_strings_alone(app: Path) -> None:
     config = tomllib.loads(bundle(app).read("pyproject.toml").decode())
     assert config["tool"]["flwr"]["app"]["components"] == {
         "serverapp": "fed_credit.server_app:app",
         "clientapp": "fed_credit.client_app:app",
     }
-    assert config["tool"]["flwr"]["app"]["config"] == {"overrides": ""}
+    assert config["tool"]["flwr"]["app"]["config"] == {"overrides": "", "name": "", "banks": ""}
 
 
 def test_flowers_own_command_builds_the_same_bundle(app: Path, tmp_path: Path) -> None:

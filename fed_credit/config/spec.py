@@ -360,6 +360,8 @@ class FederationSpec:
         Share of the banks asked that must answer, or the run stops and names the others.
     round_timeout_s : float
         Seconds to wait for the replies of one exchange.
+    join_timeout_s : float
+        Seconds that a deployment waits for banks to connect before its first exchange.
     """
 
     num_institutions: int | None
@@ -368,6 +370,7 @@ class FederationSpec:
     fraction: float
     quorum: float
     round_timeout_s: float
+    join_timeout_s: float
 
 
 @dataclass

@@ -58,6 +58,7 @@ _RANGES = {
     "federation.fraction": _Range("above 0 and at most 1", lambda value: 0 < value <= 1),
     "federation.quorum": _Range("above 0 and at most 1", lambda value: 0 < value <= 1),
     "federation.round_timeout_s": _POSITIVE,
+    "federation.join_timeout_s": _POSITIVE,
     "preprocessing.clip_quantile": _Range("from 0 to below 0.5", lambda value: 0 <= value < 0.5),
     "preprocessing.rare_share": _Range("from 0 to below 1", lambda value: 0 <= value < 1),
     "model.dropout": _Range("from 0 to below 1", lambda value: 0 <= value < 1),

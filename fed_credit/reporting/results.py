@@ -94,7 +94,7 @@ def build_results(
             "fingerprint": report.fingerprint,
             "features": [field.name for field in dataset.fields],
             "decision_point": str(dataset.decision_point),
-            "target": target_text(spec),
+            "target": first.spec.population.target_text,
         },
         "seed": spec.seed,
         "versions": versions(),
@@ -162,12 +162,6 @@ def _decide(
         "bad_rate_approved": float(y[approved].mean()) if approved.any() else float("nan"),
         "profit_per_loan": profit_at(y, p, cut_off, gain, loss),
     }
-
-
-def target_text(spec: SimulationSpec) -> str:
-    """Say in words what "bad" means in this run."""
-    window = spec.data.target.window_months
-    return "final status" if window is None else f"bad within {window} months on book"
 
 
 def versions() -> dict[str, str]:

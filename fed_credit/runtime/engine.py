@@ -22,8 +22,8 @@ from fed_credit.config.spec import RuntimeSpec
 from fed_credit.data.book import Dataset
 from fed_credit.data.store import load_book, save_book
 from fed_credit.errors import ConfigurationError
+from fed_credit.job import FederatedJob, FederatedOutcome, run_job
 from fed_credit.runtime.streaming import StreamingGrid
-from fed_credit.server_app import FederatedJob, FederatedOutcome, run_job
 from fed_credit.training.run_spec import RunSpec
 
 

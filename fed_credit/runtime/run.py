@@ -13,8 +13,8 @@ from clients.adapter import make_client_app
 from clients.bank import Bank
 from fed_credit.config.spec import RuntimeKind, RuntimeSpec
 from fed_credit.data.book import Dataset
+from fed_credit.job import FederatedJob, FederatedOutcome, make_server_app
 from fed_credit.runtime.local import InProcessGrid
-from fed_credit.server_app import FederatedJob, FederatedOutcome, make_server_app
 from fed_credit.training.run_spec import RunSpec
 
 

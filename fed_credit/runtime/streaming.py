@@ -14,7 +14,7 @@ from flwr.app import Message, RecordDict
 from flwr.serverapp import Grid
 from flwr.supercore.run import Run
 
-_PULL_SECONDS = 0.05
+_PULL_SECONDS = 0.05  # of Flower's engine, where asking costs little
 
 
 class CalledOffError(RuntimeError):
@@ -30,11 +30,16 @@ class StreamingGrid(Grid):
         Carries the messages.
     stop : threading.Event
         Calls the wait off when it is set.
+    pull_seconds : float
+        How long to wait before asking again whether replies are there.
     """
 
-    def __init__(self, grid: Grid, stop: threading.Event) -> None:
+    def __init__(
+        self, grid: Grid, stop: threading.Event, pull_seconds: float = _PULL_SECONDS
+    ) -> None:
         self._grid = grid
         self._stop = stop
+        self._pull_seconds = pull_seconds
 
     def set_run(self, run: Run) -> None:
         """Set the run."""
@@ -86,5 +91,5 @@ class StreamingGrid(Grid):
                 yield reply
             if time.monotonic() >= end:
                 return
-            if waiting and self._stop.wait(_PULL_SECONDS):
+            if waiting and self._stop.wait(self._pull_seconds):
                 raise CalledOffError("the run was interrupted")

@@ -81,9 +81,10 @@ def sweep_job(cfg: DictConfig) -> float:
 def _run(cfg: DictConfig, folder: Path, overrides: list[str]) -> tuple[float | None, float | None]:
     """Run, quietly; return validation loss and AUC."""
     from fed_credit.config.load import CONFIG_FILE, to_spec
-    from fed_credit.simulate import METRICS, RESULTS, simulate
+    from fed_credit.simulate import RESULTS, simulate
     from fed_credit.sweep.plan import PLAN
     from fed_credit.tracking.protocol import SweepJob
+    from fed_credit.training.metrics_log import METRICS
 
     cfg.run_dir = str(folder)
     begun = str(folder) if (folder / CONFIG_FILE).is_file() else None

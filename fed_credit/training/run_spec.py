@@ -44,6 +44,12 @@ class Population:
     split: SplitSpec
     approved_from: str | None
 
+    @property
+    def target_text(self) -> str:
+        """What "bad" means, in words."""
+        window = self.target.window_months
+        return "final status" if window is None else f"bad within {window} months on book"
+
     @classmethod
     def from_dict(cls, raw: Mapping[str, Any]) -> Population:
         """Read what :func:`dataclasses.asdict` wrote."""

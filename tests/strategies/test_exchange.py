@@ -145,7 +145,7 @@ def test_a_reply_that_does_not_fit_is_named_and_left_out(
     sentence = str(caught.value)
     assert "Only 2 of 3 institutions answered 'counts' in round 0" in sentence
     assert "South Bank: its reply" in sentence and reason in sentence
-    assert "North Bank" not in sentence and "West Bank" not in sentence
+    assert "North Bank:" not in sentence and "West Bank" not in sentence
     with caplog.at_level(logging.WARNING, logger="fed_credit.consortium"):
         sums = collector.result(0.5)
     assert "South Bank" in caplog.text

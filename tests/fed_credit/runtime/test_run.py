@@ -13,8 +13,8 @@ import pytest
 from fed_credit.config.spec import SimulationSpec
 from fed_credit.data.book import Dataset
 from fed_credit.errors import ConfigurationError, QuorumError
+from fed_credit.job import FederatedJob, FederatedOutcome
 from fed_credit.runtime.run import DatasetBanks, node_names, run_federated
-from fed_credit.server_app import FederatedJob, FederatedOutcome
 from fed_credit.training.checkpoint import weights_sha256
 from fed_credit.training.run_spec import RunSpec
 from fed_credit.training.state import TrainingState
@@ -102,13 +102,15 @@ def test_without_the_engine_the_way_out_is_named(run: Run, monkeypatch: pytest.M
         run("runtime=simulation")
 
 
-def test_a_banks_book_is_a_view_made_once(dataset: Dataset, parts: np.ndarray) -> None:
+def test_a_banks_book_is_a_view_made_once(
+    dataset: Dataset, parts: np.ndarray, make_run_spec: Callable[..., RunSpec]
+) -> None:
     from flwr.app import Context, RecordDict
 
     banks = DatasetBanks(dataset, parts)
     context = Context(1, 3, {"partition-id": 1}, RecordDict(), {})
-    bank = banks(context)
-    assert banks(context) is bank
-    assert bank.name == "South Bank"
+    bank = banks.bank(context, make_run_spec())
+    assert banks.bank(context, make_run_spec()) is bank
+    assert bank.name == banks.name(context) == "South Bank"
     assert np.shares_memory(bank.book.y, dataset.y)
     np.testing.assert_array_equal(bank.parts, parts[dataset.rows(1)])

@@ -1,0 +1,337 @@
+"""The ``deployment`` runtime: a run over real banks, driven from the SuperLink's server app."""
+
+from __future__ import annotations
+
+import json
+import logging
+import math
+import os
+import shlex
+import threading
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from flwr.app import Context
+from flwr.common.config import get_project_dir
+from flwr.serverapp import Grid
+
+from fed_credit.artefact import Artefact, save_artefact
+from fed_credit.config.load import CONFIG_FILE, compose, from_yaml, resolved_yaml
+from fed_credit.config.location import schema_dir
+from fed_credit.config.spec import PartitionKind, SimulationSpec
+from fed_credit.data.load import resolve_schema
+from fed_credit.data.split import check_divisible_alone
+from fed_credit.errors import ConfigurationError, QuorumError
+from fed_credit.evaluation.sums import measure_sums
+from fed_credit.files import append_text, plain, write_json, write_text
+from fed_credit.job import CHECKPOINT, FederatedJob, FederatedOutcome, run_job
+from fed_credit.runtime.streaming import StreamingGrid
+from fed_credit.training.checkpoint import load_checkpoint, save_checkpoint
+from fed_credit.training.metrics_log import METRICS, MetricsLog
+from fed_credit.training.run_spec import RunSpec
+from fed_credit.training.state import TrainingState
+from strategies.exchange import Attendance
+
+# Where the runs of a SuperLink lie; the start script sets it.
+RUNS_VARIABLE = "FED_CREDIT_RUNS"
+RESULTS, MODEL, EXCHANGES = "results.json", "model", "exchanges.jsonl"
+_RESUME = "resume="
+_PULL_SECONDS = 0.1  # each pull is a request to the SuperLink and its database
+
+log = logging.getLogger("fed_credit.consortium")
+
+
+@dataclass(frozen=True)
+class DeployedRun:
+    """What an operator has asked for.
+
+    Parameters
+    ----------
+    spec : SimulationSpec
+        The configuration; where data lie and how they are divided over banks has no meaning here.
+    folder : Path
+        Of the run.
+    banks : mapping of str to int or None
+        Node id by registered name of the banks that are expected; ``None`` takes those that are
+        connected.
+    """
+
+    spec: SimulationSpec
+    folder: Path
+    banks: Mapping[str, int] | None
+
+
+def read_request(context: Context, config_dir: Path | None) -> DeployedRun:
+    """Read what ``flwr run`` or ``fed-credit deploy run`` asks for.
+
+    Parameters
+    ----------
+    context : Context
+        Its run configuration holds ``overrides`` (as on the command line), ``name`` (of the run's
+        folder; empty for one by the run's number) and ``banks`` (JSON: node id by name; empty for
+        whoever is connected).
+    config_dir : Path or None
+        Configuration that came with the bundle.
+
+    Returns
+    -------
+    DeployedRun
+
+    Raises
+    ------
+    ConfigurationError
+        If it cannot be run.
+    """
+    asked = {key: str(context.run_config.get(key, "")) for key in ("overrides", "name", "banks")}
+    words = shlex.split(asked["overrides"])
+    runs = Path(os.environ.get(RUNS_VARIABLE, "runs"))
+    resumed = [word.removeprefix(_RESUME) for word in words if word.startswith(_RESUME)]
+    banks = _expected(asked["banks"])
+    if resumed and resumed[-1] not in ("null", ""):
+        folder = runs / Path(resumed[-1]).name
+        if not (folder / CONFIG_FILE).exists():
+            raise ConfigurationError(f"There is no run '{folder.name}' to go on with in {runs}.")
+        spec = from_yaml(folder / CONFIG_FILE)
+        rest = [word for word in words if not word.startswith(_RESUME)]
+        if rest:
+            raise ConfigurationError(
+                f"resume={folder.name} goes on with the saved configuration of that run, so"
+                f" {rest[0]} cannot be set."
+            )
+        return DeployedRun(replace(spec, resume=str(folder)), folder, banks)
+    folder = runs / (Path(asked["name"]).name or f"run-{context.run_id}")
+    if (folder / CONFIG_FILE).exists():
+        raise ConfigurationError(
+            f"Run '{folder.name}' exists already; go on with it by resume={folder.name}, or choose"
+            " another name."
+        )
+    spec = compose(words, config_dir=config_dir)
+    return DeployedRun(deployable(replace(spec, run_dir=str(folder))), folder, banks)
+
+
+def _expected(text: str) -> dict[str, int] | None:
+    try:
+        return {str(name): int(node) for name, node in json.loads(text or "{}").items()} or None
+    except (AttributeError, TypeError, ValueError):
+        raise ConfigurationError(
+            "The run's setting 'banks' must be JSON with a node id by name; leave it to"
+            " fed-credit deploy run."
+        ) from None
+
+
+def deployable(spec: SimulationSpec) -> SimulationSpec:
+    """Return a configuration as banks of a deployment can run it, each on its own loans alone.
+
+    Parameters
+    ----------
+    spec : SimulationSpec
+        As composed.
+
+    Returns
+    -------
+    SimulationSpec
+        With a split that no bank needs the others for, unless it says otherwise.
+
+    Raises
+    ------
+    ConfigurationError
+        If something depends on what no bank knows.
+    """
+    split = spec.data.split
+    if split.stratified is None:
+        split = replace(split, stratified=False)
+    check_divisible_alone(split)
+    target = spec.data.target
+    if target.window_months is not None and target.as_of is None:
+        raise ConfigurationError(
+            "data.target.as_of=YYYY-MM-DD has to be given in a deployment: no bank knows up to when"
+            " the others' loans were observed."
+        )
+    if spec.data.partition.kind is not PartitionKind.NATURAL:
+        raise ConfigurationError(
+            f"data.partition.kind={spec.data.partition.kind} has no meaning in a deployment, where"
+            " each bank holds its own loans; leave it at natural."
+        )
+    return replace(spec, data=replace(spec.data, split=split))
+
+
+def run_deployed(grid: Grid, context: Context) -> None:
+    """Run what is asked for over the banks that are connected, and write the run's folder.
+
+    Parameters
+    ----------
+    grid : Grid
+        Of the SuperLink.
+    context : Context
+        See :func:`read_request`.
+
+    Raises
+    ------
+    FedCreditError
+        If it cannot be run, or too few banks answer; the SuperLink keeps the sentence.
+    """
+    request = read_request(context, _bundled_configuration(grid))
+    spec, folder = request.spec, request.folder
+    schema = resolve_schema(spec.data.schema, schema_dir())
+    fields = schema.features(
+        spec.data.decision_point,
+        allow_late=spec.data.allow_late_fields,
+        exclude=spec.data.exclude_fields,
+        only=spec.data.features,
+    )
+    run = RunSpec.of(spec, schema, fields, spec.seed)
+    state = load_checkpoint(folder / CHECKPOINT, run)
+    write_text(folder / CONFIG_FILE, resolved_yaml(spec))
+    names = _roster(grid, request, spec)
+    print(f"Run '{folder.name}' with {len(names)} banks: {', '.join(sorted(names.values()))}")
+    metrics, diary = MetricsLog(folder / METRICS), _Diary(folder, spec.federation.num_rounds)
+
+    def after_round(state: TrainingState) -> None:
+        save_checkpoint(folder / CHECKPOINT, state, run)
+        metrics.write(0, state)
+        diary.note_round(state)
+
+    job = FederatedJob(
+        spec=run,
+        strategy=spec.strategy,
+        federation=spec.federation,
+        institutions=len(names),
+        names=names,
+        state=state,
+        after_round=after_round,
+        after_exchange=diary.note_exchange,
+    )
+    start = time.perf_counter()
+    outcome = run_job(StreamingGrid(grid, threading.Event(), _PULL_SECONDS), job)
+    artefact = Artefact.of(run, outcome.state, data_fingerprint=None)
+    save_artefact(folder / MODEL, artefact)
+    wall_s = time.perf_counter() - start
+    write_json(
+        folder / RESULTS,
+        _results(spec, artefact, outcome, sorted(names.values()), diary.exchanges, wall_s),
+    )
+    print(f"Run '{folder.name}' is complete: {folder / RESULTS}")
+
+
+def _results(
+    spec: SimulationSpec,
+    artefact: Artefact,
+    outcome: FederatedOutcome,
+    banks: Sequence[str],
+    exchanges: Sequence[Attendance],
+    wall_s: float,
+) -> dict[str, Any]:
+    state = outcome.state
+    test = measure_sums(outcome.test, calibration_bins=spec.evaluation.calibration_bins)
+    body = {
+        "run": {
+            "runtime": "deployment",
+            "institutions": list(banks),
+            "rounds": state.round,
+            "best_round": state.best_round,
+            "seed": spec.seed,
+        },
+        "model": {"weights_sha256": artefact.sha256, **asdict(spec.model), **artefact.about},
+        "test": {"loans": outcome.test.n, "from_sums": asdict(test)},
+        "rounds": [asdict(measured) for measured in state.history],
+        "exchanges": [asdict(attendance) for attendance in exchanges],
+        "timing": {"wall_s": wall_s},
+    }
+    found: dict[str, Any] = plain(body)
+    return found
+
+
+class _Diary:
+    """What an operator follows a run by: printed lines, and a line per exchange in a file."""
+
+    def __init__(self, folder: Path, rounds: int) -> None:
+        self.exchanges: list[Attendance] = []
+        self._path = folder / EXCHANGES
+        self._rounds = rounds
+        self._said = 0
+
+    def note_exchange(self, attendance: Attendance) -> None:
+        self.exchanges.append(attendance)
+        append_text(self._path, json.dumps(plain(asdict(attendance)), ensure_ascii=False) + "\n")
+        missing = "".join(f"; without {bank}: {why}" for bank, why in attendance.missing.items())
+        print(
+            f"{attendance.task} {attendance.number}: {len(attendance.answered)} banks in"
+            f" {attendance.seconds:.1f} s{missing}",
+            flush=True,
+        )
+
+    def note_round(self, state: TrainingState) -> None:
+        for measured in state.history[self._said :]:
+            print(
+                f"round {measured.number}/{self._rounds}: validation loss {measured.loss:.4f},"
+                f" AUC {measured.auc:.4f}",
+                flush=True,
+            )
+        self._said = len(state.history)
+
+
+def _roster(grid: Grid, request: DeployedRun, spec: SimulationSpec) -> dict[int, str]:
+    """Name the nodes by their registration, once enough of the banks are connected."""
+    federation = spec.federation
+    expected = request.banks
+    wanted = len(expected) if expected is not None else federation.num_institutions
+    needed = max(1, math.ceil(federation.quorum * (wanted or 1) - 1e-9))
+    end = time.monotonic() + federation.join_timeout_s
+    while True:
+        connected = _connected(grid)
+        if expected is not None:
+            connected = {node: name for node, name in connected.items() if name in expected}
+        if len(connected) >= (wanted or 1):
+            break
+        if time.monotonic() >= end:
+            if len(connected) >= needed:
+                break
+            absent = "" if expected is None else _absent(expected, connected)
+            raise QuorumError(
+                f"Only {len(connected)} of {wanted or 'at least 1'} banks are connected after"
+                f" {federation.join_timeout_s:g} s (federation.join_timeout_s), {needed} are needed"
+                f" (federation.quorum){absent}."
+            )
+        time.sleep(0.5)
+    if expected is None:
+        return connected
+    # Who is not connected yet may come: a message waits for him as for the others.
+    return {node: name for name, node in expected.items()}
+
+
+def _absent(expected: Mapping[str, int], connected: Mapping[int, str]) -> str:
+    names = sorted(set(expected) - set(connected.values()))
+    return f"; not connected: {', '.join(names)}"
+
+
+def _connected(grid: Grid) -> dict[int, str]:
+    """Return the registered names of the nodes that are connected.
+
+    Flower's interface of a grid gives node ids alone; the SuperLink's own grid also gives the name
+    under which the operator has registered a node's key.
+    """
+    found = {int(node.node_id): str(node.name) for node in grid.get_nodes()}
+    nameless = sorted(node for node, name in found.items() if not name)
+    if nameless:
+        raise ConfigurationError(
+            f"Node {nameless[0]} is registered without a name; register each bank's key under its"
+            " name: fed-credit deploy sync."
+        )
+    if len(set(found.values())) < len(found):
+        raise ConfigurationError(
+            "Two nodes are registered under one name; unregister the one that is no longer used:"
+            " fed-credit deploy sync."
+        )
+    return found
+
+
+def _bundled_configuration(grid: Grid) -> Path | None:
+    """Return the configuration of the run's bundle, as the SuperLink has laid it out."""
+    run = grid.run
+    if not run.fab_id:
+        return None
+    folder = Path(get_project_dir(run.fab_id, run.fab_version, run.fab_hash)) / "conf"
+    return folder if folder.is_dir() else None
