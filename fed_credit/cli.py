@@ -7,6 +7,7 @@ import os
 import sys
 import traceback
 from collections.abc import Sequence
+from importlib import import_module
 
 from fed_credit import __version__
 from fed_credit.commands.parser import Parser
@@ -19,6 +20,11 @@ _COMMANDS = {
     "simulate": "run a federation on this machine",
     "report": "make the page of a run or a sweep anew from its files",
     "schema": "propose a schema for your own table, or compare tables with one",
+    "provision": "make the kits of a consortium: certificates, keys, start scripts",
+    "bank": "a bank's machine: make its key, take part in runs, compare models",
+    "ledger": "what has left a bank: show it, verify it",
+    "deploy": "the operator's side: register banks, submit runs, see who is there",
+    "doctor": "check a kit, of a bank or of the operator, and say what to mend",
 }
 
 
@@ -77,18 +83,9 @@ def _dispatch(arguments: list[str]) -> int:
         parser.print_help()
         return 0
     command, rest = arguments[place], arguments[place + 1 :]
-    if command == "simulate":
-        from fed_credit.commands.simulate import run_command
-
-        return run_command(rest)
-    if command == "report":
-        from fed_credit.commands.report import run_command as run_report
-
-        return run_report(rest)
-    if command == "schema":
-        from fed_credit.commands.schema import run_command as run_schema
-
-        return run_schema(rest)
+    if command in _COMMANDS:
+        run = import_module(f"fed_credit.commands.{command}").run_command
+        return int(run(rest))
     raise ConfigurationError(
         f"There is no command '{command}'; choose one of {', '.join(_COMMANDS)}."
         f"{suggestion(command, _COMMANDS)}"
