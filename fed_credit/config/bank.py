@@ -78,11 +78,14 @@ class NodeSpec:
         Port on this machine between the SuperNode and its app.
     poll_s : float or None
         Seconds between two questions for work; None as Flower ships.
+    cache_gb : float
+        Most space that prepared loans take on the disk, in 10^9 bytes; 0 keeps none.
     """
 
     superlink: str | None
     runtime_port: int
     poll_s: float | None
+    cache_gb: float
 
 
 @dataclass
@@ -180,6 +183,8 @@ def _check(spec: BankSpec) -> None:
         raise refused("node.runtime_port", node.runtime_port, "a port is from 1 to 65535")
     if node.poll_s is not None and not (math.isfinite(node.poll_s) and node.poll_s > 0):
         raise refused("node.poll_s", node.poll_s, "it must be above 0")
+    if not (math.isfinite(node.cache_gb) and node.cache_gb >= 0):
+        raise refused("node.cache_gb", node.cache_gb, "it must be 0 or more")
 
 
 def _check_policy(policy: PolicySpec) -> None:

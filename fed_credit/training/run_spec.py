@@ -84,6 +84,8 @@ class RunSpec:
         What a bank's update counts for.
     proximal_mu : float
         Weight of the squared distance from the incoming model in a bank's loss (FedProx).
+    rounds : int
+        Rounds of training; a bank's own model is trained for as many.
     local_epochs : int
         Passes over a bank's training loans per round.
     histogram_bins : int
@@ -100,6 +102,7 @@ class RunSpec:
     model: ModelSpec
     weighting: Weighting
     proximal_mu: float
+    rounds: int
     local_epochs: int
     histogram_bins: int
     torch_threads: int
@@ -135,6 +138,7 @@ class RunSpec:
             model=spec.model,
             weighting=spec.strategy.weighting,
             proximal_mu=spec.strategy.proximal_mu or 0.0,
+            rounds=spec.federation.num_rounds,
             local_epochs=spec.federation.local_epochs,
             histogram_bins=spec.evaluation.histogram_bins,
             torch_threads=spec.runtime.torch_threads,
@@ -168,6 +172,7 @@ class RunSpec:
                 ),
                 weighting=Weighting(raw["weighting"]),
                 proximal_mu=raw["proximal_mu"],
+                rounds=raw["rounds"],
                 local_epochs=raw["local_epochs"],
                 histogram_bins=raw["histogram_bins"],
                 torch_threads=raw["torch_threads"],

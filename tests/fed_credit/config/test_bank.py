@@ -145,6 +145,7 @@ def test_a_sqlite_file_beside_it_opens_from_anywhere(
         ("node: {superlink: 'operator.example:94430'}\n", "HOST:PORT"),
         ("node: {runtime_port: 0}\n", "node.runtime_port=0"),
         ("node: {poll_s: 0}\n", "node.poll_s=0"),
+        ("node: {cache_gb: -1}\n", "node.cache_gb=-1"),
         ("mapping: {units: {turnover: 0}}\n", "mapping.units.turnover=0"),
         ("mapping: {dates: {decided: day}}\n", "mapping.dates.decided=day"),
         ("mapping: {values: {guaranteed: {yes: Y}}}\n", "at line 4 has 'yes' as a name"),
