@@ -1,0 +1,152 @@
+"""``fed-credit deploy``: what the operator of a deployment does."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from fed_credit.commands.parser import Parser
+from fed_credit.errors import ConfigurationError, suggestion
+
+if TYPE_CHECKING:
+    from fed_credit.config.operator import OperatorSpec
+
+_SUBCOMMANDS = {
+    "sync": "make the SuperLink's registrations equal banks.json",
+    "run": "submit a run, follow it, bring its results",
+    "status": "show banks and runs",
+    "stop": "stop a run",
+}
+
+
+def run_command(arguments: Sequence[str]) -> int:
+    """Run ``fed-credit deploy``.
+
+    Parameters
+    ----------
+    arguments : sequence of str
+        What follows ``deploy`` on the command line.
+
+    Returns
+    -------
+    int
+        Exit code.
+
+    Raises
+    ------
+    FedCreditError
+        If the user can mend what went wrong, or a run that was followed did not complete.
+    """
+    head, rest = (arguments[0], arguments[1:]) if arguments else ("--help", ())
+    if head in ("-h", "--help"):
+        print("usage: fed-credit deploy SUBCOMMAND ... [--home DIR]\n")
+        for name, text in _SUBCOMMANDS.items():
+            print(f"  {name:<8}{text}")
+        print("\nfed-credit deploy SUBCOMMAND --help tells more.")
+        return 0
+    if head == "sync":
+        return _sync(rest)
+    if head == "run":
+        from fed_credit.commands.deploy_run import run_deploy
+
+        return run_deploy(rest)
+    if head == "status":
+        return _status(rest)
+    if head == "stop":
+        return _stop(rest)
+    raise ConfigurationError(
+        f"fed-credit deploy has no '{head}'; choose one of {', '.join(_SUBCOMMANDS)}."
+        f"{suggestion(head, _SUBCOMMANDS)}"
+    )
+
+
+def operators_parser(name: str, description: str) -> Parser:
+    """Return a parser with what every subcommand takes."""
+    parser = Parser(prog=f"fed-credit deploy {name}", description=description, allow_abbrev=False)
+    parser.add_argument(
+        "--home",
+        type=Path,
+        default=Path(),
+        metavar="DIR",
+        help="the operator's folder, with operator.yaml (default: the current one)",
+    )
+    parser.add_argument("--debug", action="store_true", help="show the traceback of every error")
+    return parser
+
+
+def load_home(home: Path) -> OperatorSpec:
+    """Read the operator's folder."""
+    from fed_credit.config.operator import load_operator
+
+    return load_operator(home)
+
+
+def _sync(arguments: Sequence[str]) -> int:
+    parser = operators_parser(
+        "sync",
+        "Register the keys of active banks in banks.json under the banks' names, and unregister"
+        " those of removed banks and former keys. Flower takes a key once: an unregistered one"
+        " does not come back.",
+    )
+    parser.add_argument(
+        "--prune",
+        action="store_true",
+        help="also unregister keys that banks.json does not know; otherwise they are only named",
+    )
+    given = parser.parse_args(list(arguments))
+    operator = load_home(given.home)
+
+    from fed_credit.deploy.control import Control
+    from fed_credit.deploy.sync import sync
+
+    with Control(operator) as control:
+        sync(control, operator, print, prune=given.prune)
+    return 0
+
+
+def _status(arguments: Sequence[str]) -> int:
+    parser = operators_parser("status", "Show banks by name and the newest runs.")
+    parser.add_argument("--json", action="store_true", help="print JSON in place of tables")
+    parser.add_argument(
+        "--runs", type=int, default=10, metavar="N", help="how many runs (default: 10)"
+    )
+    given = parser.parse_args(list(arguments))
+    operator = load_home(given.home)
+
+    from fed_credit.deploy.control import Control
+    from fed_credit.deploy.status import print_status, status
+
+    with Control(operator) as control:
+        found = status(control, operator, max(given.runs, 0))
+    if given.json:
+        import json
+
+        print(json.dumps(found, indent=2, ensure_ascii=False))
+    else:
+        from rich.console import Console
+
+        print_status(found, Console())
+    return 0
+
+
+def _stop(arguments: Sequence[str]) -> int:
+    parser = operators_parser("stop", "Stop a run that has not finished.")
+    parser.add_argument("run", metavar="RUN", help="its number or its name")
+    given = parser.parse_args(list(arguments))
+    operator = load_home(given.home)
+
+    from fed_credit.deploy.control import Control
+    from fed_credit.deploy.submit import find_run
+    from fed_credit.errors import DeploymentError
+
+    with Control(operator) as control:
+        run = find_run(control, given.run)
+        if run.status.finished:
+            raise DeploymentError(
+                f"Run '{run.name}' ({run.run_id}) is {run.status.value} already; there is nothing"
+                " to stop."
+            )
+        control.stop_run(run.run_id)
+    print(f"Stopped: '{run.name}' ({run.run_id})")
+    return 0

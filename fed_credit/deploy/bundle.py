@@ -1,0 +1,43 @@
+"""The bundle that a run sends: the packaged configuration, and nothing that could be executed."""
+
+from __future__ import annotations
+
+from fed_credit import __version__
+from fed_credit.config.location import conf_dir
+
+_PYPROJECT = f"""\
+[project]
+name = "fed-credit"
+version = "{__version__}"
+description = "Configuration of a run of Fed Credit; banks install the code themselves."
+
+[tool.flwr.app]
+publisher = "fed-credit"
+fab-include = ["/conf/**/*.yaml"]
+
+[tool.flwr.app.components]
+serverapp = "fed_credit.server_app:app"
+clientapp = "fed_credit.client_app:app"
+
+[tool.flwr.app.config]
+overrides = ""
+name = ""
+banks = ""
+"""
+
+
+def build_bundle() -> bytes:
+    """Build the bundle of the installed version, as ``flwr build`` does from the repository.
+
+    Returns
+    -------
+    bytes
+        A zip archive of ``pyproject.toml`` and ``conf/**/*.yaml``; the same for the same version.
+    """
+    from flwr.cli.build import build_fab_from_files
+
+    conf = conf_dir()
+    files = {
+        f"conf/{path.relative_to(conf).as_posix()}": path for path in sorted(conf.rglob("*.yaml"))
+    }
+    return build_fab_from_files({"pyproject.toml": _PYPROJECT.encode(), **files})[0]
