@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from fed_credit.errors import ConfigurationError, suggestion
 
 _SUBCOMMANDS = {
+    "key": "make the key pair by which this bank proves who it is",
     "run": "take part: hold the connection to the operator and answer",
 }
 
@@ -36,6 +37,10 @@ def run_command(arguments: Sequence[str]) -> int:
             print(f"  {name:<8}{text}")
         print("\nfed-credit bank SUBCOMMAND --help tells more.")
         return 0
+    if head == "key":
+        from fed_credit.commands.bank_key import run_key
+
+        return run_key(rest)
     if head == "run":
         from fed_credit.commands.bank_run import run_bank
 

@@ -37,6 +37,8 @@ class OperatorHostsSpec:
     ----------
     hosts : list of str
         DNS names and IP addresses; banks connect to the first one.
+    listen : str
+        IP address on which the proxy listens.
     port : int
         Public port of the proxy.
     superlink_port : int
@@ -44,6 +46,7 @@ class OperatorHostsSpec:
     """
 
     hosts: list[str]
+    listen: str
     port: int
     superlink_port: int
 
@@ -209,6 +212,8 @@ def _complete_banks(values: dict[str, Any]) -> None:
 def _check(spec: ConsortiumSpec) -> None:
     _check_name("name", spec.name, _LONGEST_NAME)
     _check_hosts(spec.operator.hosts)
+    if not is_ip(spec.operator.listen):
+        raise refused("operator.listen", spec.operator.listen, "it must be an IP address")
     ports = {"port": spec.operator.port, "superlink_port": spec.operator.superlink_port}
     for key, port in ports.items():
         _check_port(f"operator.{key}", port)
