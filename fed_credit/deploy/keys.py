@@ -1,4 +1,4 @@
-"""Keys by which a bank's node proves who it is: EC P-384, in OpenSSH's formats, as Flower reads them.
+"""Keys by which a bank's node proves who it is: EC P-384, as Flower reads them.
 
 The private half belongs to the bank. Best it is made there (``fed-credit bank key``) and only the
 public half is handed over.
@@ -122,8 +122,8 @@ def public_half(path: Path) -> str:
         key = None
     if not isinstance(key, ec.EllipticCurvePrivateKey):
         raise ConfigurationError(
-            f"{path} is not a private key as fed-credit bank key makes it; take it back from a copy,"
-            " or move it away and make a new one."
+            f"{path} is not a private key as fed-credit bank key makes it; take it back from a"
+            " copy, or move it away and make a new one."
         )
     return _line(key.public_key())
 

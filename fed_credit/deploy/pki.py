@@ -2,8 +2,8 @@
 
 Two authorities that do not know each other. The consortium's signs the server's certificate; banks
 trust it. The operator's signs the operator's; the proxy trusts it and no other, so nothing a bank
-holds passes for an operator's. All keys are EC P-384. A certificate is renewed over the same key, so
-that one file changes, in one step; to change a key, move key and certificate away.
+holds passes for an operator's. All keys are EC P-384. A certificate is renewed over the same key,
+so that one file changes, in one step; to change a key, move key and certificate away.
 """
 
 from __future__ import annotations

@@ -57,7 +57,7 @@ def check_changes(
     for name in remove:
         if name in named:
             raise ConfigurationError(
-                f"--remove '{name}': banks in the consortium's file still lists it; delete its entry"
+                f"--remove '{name}': the consortium's file still lists it; delete its entry there"
                 " first."
             )
         if name not in known:
@@ -102,11 +102,12 @@ def with_key(entries: Sequence[BankEntry], bank: ConsortiumBankSpec, key: str) -
             return list(entries)
         if entry.status is BankStatus.ACTIVE:
             raise ConfigurationError(
-                f"'{bank.name}' has the public key of '{entry.name}'; ask each for its own node.pub."
+                f"'{bank.name}' has the public key of '{entry.name}'; ask each for its own"
+                " node.pub."
             )
         raise ConfigurationError(
-            f"'{bank.name}' has a public key that was {entry.status.value} before; let the bank make"
-            " a new one."
+            f"'{bank.name}' has a public key that was {entry.status.value} before; let the bank"
+            " make a new one."
         )
     return [
         *(
