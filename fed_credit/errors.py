@@ -38,6 +38,10 @@ class ArtefactError(FedCreditError):
     """A model artefact or a checkpoint that is missing, incomplete or was changed."""
 
 
+class LedgerError(FedCreditError):
+    """A ledger of what left a bank that cannot be written or read, or was changed."""
+
+
 class TrackingError(FedCreditError):
     """A tracker that fails although the run requires it."""
 
