@@ -16,15 +16,18 @@ CORE := $(VENV)/.installed-core
 DEV := $(VENV)/.installed-dev
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test test-all lint format bench clean
+.PHONY: help setup run deploy-demo test test-all lint format bench clean
 
 help: ## show this list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 setup: $(CORE) ## install Fed Credit into .venv (again only when its requirements change)
 
 run: $(CORE) ## run the main job with its defaults; ARGS="..." for overrides
 	@$(BIN)/fed-credit simulate $(ARGS)
+
+deploy-demo: $(CORE) ## try a deployment on this machine: a SuperLink, three banks, a run
+	@$(BIN)/fed-credit deploy demo $(ARGS)
 
 test: $(DEV) ## run the tests but the slow ones
 	@$(BIN)/python -m pytest -q -m "not slow" $(ARGS)

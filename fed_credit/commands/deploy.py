@@ -17,6 +17,7 @@ _SUBCOMMANDS = {
     "run": "submit a run, follow it, bring its results",
     "status": "show banks and runs",
     "stop": "stop a run",
+    "demo": "try it all on this machine: a SuperLink, three banks, a run",
 }
 
 
@@ -55,6 +56,10 @@ def run_command(arguments: Sequence[str]) -> int:
         return _status(rest)
     if head == "stop":
         return _stop(rest)
+    if head == "demo":
+        from fed_credit.commands.deploy_demo import run_deploy_demo
+
+        return run_deploy_demo(rest)
     raise ConfigurationError(
         f"fed-credit deploy has no '{head}'; choose one of {', '.join(_SUBCOMMANDS)}."
         f"{suggestion(head, _SUBCOMMANDS)}"

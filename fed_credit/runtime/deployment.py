@@ -234,7 +234,12 @@ def _results(
             "best_round": state.best_round,
             "seed": spec.seed,
         },
-        "model": {"weights_sha256": artefact.sha256, **asdict(spec.model), **artefact.about},
+        "model": {
+            "sha256": artefact.sha256,
+            "preprocessor_sha256": artefact.preprocessor.fingerprint,
+            **asdict(spec.model),
+            **artefact.about,
+        },
         "test": {"loans": outcome.test.n, "from_sums": asdict(test)},
         "rounds": [asdict(measured) for measured in state.history],
         "exchanges": [asdict(attendance) for attendance in exchanges],

@@ -83,7 +83,8 @@ class StreamingGrid(Grid):
         CalledOffError
             If the wait is called off.
         """
-        waiting = set(self._grid.push_messages(messages))
+        # The SuperLink's grid goes through them twice; they share their records.
+        waiting = set(self._grid.push_messages(list(messages)))
         end = float("inf") if timeout is None else time.monotonic() + timeout
         while waiting:
             for reply in self._grid.pull_messages(list(waiting)):
