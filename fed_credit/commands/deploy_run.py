@@ -41,8 +41,8 @@ def run_deploy(arguments: Sequence[str]) -> int:
 
     if given.follow is None:
         # Nothing goes out before the configuration is known to be one.
-        check_run(given.overrides)
         name = run_name(given.overrides, given.name)
+        check_run(given.overrides)
     operator = load_home(given.home)
 
     from fed_credit.deploy.control import Control
