@@ -263,7 +263,9 @@ def _check_name(key: str, name: str, longest: int) -> None:
     if not name:
         raise ConfigurationError(f"{key} is empty; give a name.")
     if name != name.strip() or not name.isprintable():
-        raise refused(key, name, "it has blanks around it, or signs that cannot be printed")
+        raise ConfigurationError(
+            f"{key}={name!r} has blanks around it, or signs that cannot be printed; take them out."
+        )
     if len(name.encode()) > longest:
         raise refused(key, name, f"it is longer than {longest} bytes of UTF-8")
 

@@ -29,7 +29,7 @@ _TEMPLATES = Path(__file__).parent / "templates"
 _MADE_BY = "Made by fed-credit provision, which writes it anew."
 # Where SuperLink, proxy and node write; containers mount them, so they exist beforehand.
 _OPERATOR_FOLDERS = ("state", "runs", FLOWER_HOME, "log", "tmp")
-_BANK_FOLDERS = ("state",)
+_BANK_FOLDERS = ("state", "bin")
 
 
 @dataclass(frozen=True)
