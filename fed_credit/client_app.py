@@ -1,50 +1,72 @@
-"""The bank's Flower app: answers for the loan book that the bank's own node configuration names.
+"""The bank's Flower app: answers from the loans that the bank's own file names.
 
-The path comes from the SuperNode's ``--node-config``, which the bank sets; nothing in a message
-or a run's configuration can point elsewhere. Without it the bank refuses to work.
+The path of that file comes from the bank's side of the SuperNode; nothing in a message or a run's
+configuration can point elsewhere. Without it the bank refuses to work.
 """
 
 from __future__ import annotations
 
-from functools import lru_cache
+from collections import OrderedDict
 from pathlib import Path
 
 from flwr.app import Context
 
 from clients.adapter import make_client_app
 from clients.bank import Bank
-from fed_credit.data.store import load_book
+from clients.gate import Gate
+from fed_credit.bank.prepare import prepare
+from fed_credit.config.bank import BANK_FILE, BankSpec, load_bank
 from fed_credit.errors import DataError
 from fed_credit.training.run_spec import RunSpec
 
-BOOK_KEY = "book"
-
-
-@lru_cache(maxsize=256)
-def stored_bank(path: Path) -> Bank:
-    """Load a bank whose loan book was stored on disk; kept for the process' later messages."""
-    return Bank(*load_book(path))
+BANK_KEY = "bank"
+_MOST_BANKS = 4  # in memory: a process answers for one bank, and for few runs at a time
 
 
 class NodeBanks:
-    """The one bank of a SuperNode."""
+    """The one bank of a SuperNode, by the ``bank.yaml`` that the node's own configuration names."""
+
+    def __init__(self) -> None:
+        self._banks: OrderedDict[tuple[object, ...], Bank] = OrderedDict()
+
+    def gate(self, context: Context) -> Gate:
+        """Return what the bank lets in and out, by its file as it is now."""
+        file = _file(context)
+        return Gate.at(file.parent, load_bank(file).policy)
 
     def name(self, context: Context) -> str:
         """Return the bank's name."""
-        return self._stored(context).name
+        return load_bank(_file(context)).name
 
     def bank(self, context: Context, spec: RunSpec) -> Bank:
-        """Return the bank."""
-        return self._stored(context)
+        """Return the bank with its loans for a run; see :func:`fed_credit.bank.prepare.prepare`."""
+        file = _file(context)
+        own = load_bank(file)
+        # Read anew for each message, so that what the bank allows holds from now on.
+        key = (str(file), repr(own), context.run_id, spec.json_text)
+        if key not in self._banks:
+            self._banks[key] = _bank(own, file.parent, context.run_id, spec)
+            while len(self._banks) > _MOST_BANKS:
+                self._banks.popitem(last=False)
+        self._banks.move_to_end(key)
+        return self._banks[key]
 
-    def _stored(self, context: Context) -> Bank:
-        path = context.node_config.get(BOOK_KEY)
-        if path is None:
-            raise DataError(
-                "This node has no loan book; start its SuperNode with --node-config"
-                f" '{BOOK_KEY}=PATH'."
-            )
-        return stored_bank(Path(str(path)))
+
+def _bank(own: BankSpec, home: Path, run_id: int, spec: RunSpec) -> Bank:
+    state = home / "state"
+    loans = prepare(own, spec, run_id, cache=state / "cache", folder=state / "runs" / str(run_id))
+    return Bank(loans.book, loans.parts, kept=loans.matrices)
+
+
+def _file(context: Context) -> Path:
+    path = context.node_config.get(BANK_KEY)
+    if path is None:
+        raise DataError(
+            "This node does not know its bank; start it by fed-credit bank run, or its SuperNode"
+            f" with --node-config '{BANK_KEY}=\"PATH\"', the path of {BANK_FILE}."
+        )
+    file = Path(str(path)).absolute()
+    return file / BANK_FILE if file.is_dir() else file
 
 
 app = make_client_app(NodeBanks())

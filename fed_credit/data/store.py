@@ -18,11 +18,16 @@ _Y, _EXPOSURE, _PART = "__y", "__exposure", "__part"
 
 def save_book(path: Path, book: LoanBook, parts: np.ndarray) -> None:
     """Write a loan book and its split as one Parquet file, in one step."""
+    with replacing(path) as temporary:
+        write_book(temporary, book, parts)
+
+
+def write_book(path: Path, book: LoanBook, parts: np.ndarray) -> None:
+    """Write a loan book and its split to a file of the caller's."""
     frame = book.features.assign(**{_Y: book.y, _EXPOSURE: book.exposure, _PART: parts})
     recipes = {name: asdict(recipe) for name, recipe in book.recipes.items()}
     frame.attrs = {"institution": book.institution, "recipes": recipes}
-    with replacing(path) as temporary:
-        frame.to_parquet(temporary, index=False, write_page_checksum=True)
+    frame.to_parquet(path, index=False, write_page_checksum=True)
 
 
 def load_book(path: Path) -> tuple[LoanBook, np.ndarray]:
