@@ -272,39 +272,31 @@ def superlink(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SuperLink]:
 @pytest.fixture(scope="session")
 def proxy(superlink: SuperLink) -> Iterator[Proxy]:
     """The packaged nginx configuration, running before :func:`superlink`."""
-    nginx = shutil.which("nginx") or shutil.which("nginx", path="/usr/sbin")
-    if nginx is None:
-        pytest.skip("nginx is not installed, so the proxy is not tested here")
-    port = free_port()
-    loader = jinja2.FileSystemLoader(_TEMPLATES)
-    template = jinja2.Environment(loader=loader, undefined=jinja2.StrictUndefined).get_template(
-        "nginx.conf.j2"
-    )
-    text = template.render(
-        proxy_host="127.0.0.1",
-        proxy_port=port,
-        superlink_host=superlink.host,
-        superlink_port=superlink.port,
-        home=str(superlink.home),
-    )
-    (superlink.home / "nginx.conf").write_text(text, encoding="utf-8")
-    with (superlink.home / "log" / "nginx.log").open("ab") as out:
-        # Started by root, its workers would be nobody, who may not look into the folder.
-        user = ["-g", "user root;"] if os.geteuid() == 0 else []
-        process = subprocess.Popen(
-            [nginx, "-p", str(superlink.home), "-c", "nginx.conf", "-e", "stderr", *user],
-            stdout=out,
-            stderr=subprocess.STDOUT,
-        )
-
-    def listens() -> bool:
-        with socket.socket() as probe:
-            return probe.connect_ex(("127.0.0.1", port)) == 0
-
+    process, port = _start_nginx(superlink.home, superlink.port)
     try:
-        wait_for(listens, f"nginx on port {port} ({superlink.home / 'log' / 'nginx.log'})", process)
         yield Proxy(f"127.0.0.1:{port}", port, superlink.home / "log" / "proxy.jsonl")
     finally:
+        stop(process)
+
+
+@pytest.fixture
+def start_proxy(tmp_path: Path, superlink: SuperLink) -> Iterator[Callable[[int], int]]:
+    """Start a further proxy of the consortium, before another port; give its own port."""
+    started = []
+
+    def start(upstream: int) -> int:
+        home = tmp_path / f"proxy-{upstream}"
+        home.mkdir()
+        for name in ("ca.crt", "server.crt", "server.key", "operator-ca.crt"):
+            shutil.copy(superlink.home / name, home)
+        for folder in ("log", "tmp", "runs"):
+            (home / folder).mkdir()
+        process, port = _start_nginx(home, upstream)
+        started.append(process)
+        return port
+
+    yield start
+    for process in started:
         stop(process)
 
 
@@ -382,6 +374,42 @@ def _make_node_key(folder: Path, name: str = "node") -> tuple[Path, str]:
     )
     (folder / f"{name}.pub").write_text(public + "\n", encoding="utf-8")
     return folder / f"{name}.key", public
+
+
+def _start_nginx(home: Path, upstream: int) -> tuple[subprocess.Popen[bytes], int]:
+    """Start nginx in an operator's folder, as its start script does; give process and port."""
+    nginx = shutil.which("nginx") or shutil.which("nginx", path="/usr/sbin")
+    if nginx is None:
+        pytest.skip("nginx is not installed, so the proxy is not tested here")
+    port = free_port()
+    loader = jinja2.FileSystemLoader(_TEMPLATES)
+    template = jinja2.Environment(loader=loader, undefined=jinja2.StrictUndefined).get_template(
+        "nginx.conf.j2"
+    )
+    text = template.render(
+        proxy_host="127.0.0.1", proxy_port=port, superlink_host="127.0.0.1", superlink_port=upstream
+    )
+    (home / "nginx.conf").write_text(text, encoding="utf-8")
+    log = home / "log" / "nginx.log"
+    # Started by root, its workers would be nobody, who may not look into the folder.
+    user = ["-g", "user root;"] if os.geteuid() == 0 else []
+    with log.open("ab") as out:
+        process = subprocess.Popen(
+            [nginx, "-p", str(home), "-c", "nginx.conf", "-e", "stderr", *user],
+            stdout=out,
+            stderr=subprocess.STDOUT,
+        )
+
+    def listens() -> bool:
+        with socket.socket() as probe:
+            return probe.connect_ex(("127.0.0.1", port)) == 0
+
+    try:
+        wait_for(listens, f"nginx on port {port} ({log})", process)
+    except BaseException:
+        stop(process)
+        raise
+    return process, port
 
 
 def _children(pid: int) -> list[psutil.Process]:
