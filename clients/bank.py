@@ -1,4 +1,4 @@
-"""A bank as its own clients see it: a loan book, its split, and what the bank allows."""
+"""A bank as its own clients see it: a loan book and its split."""
 
 from __future__ import annotations
 
@@ -14,7 +14,6 @@ from fed_credit.data.schema import FEATURE_KINDS
 from fed_credit.errors import ReleaseError
 from fed_credit.features.preprocessor import Preprocessor
 from fed_credit.training.run_spec import RunSpec
-from fed_credit.training.task import Task
 
 # Gives the matrix of a preprocessor's fingerprint and a part from where a bank keeps them, or makes
 # it by the function and keeps it.
@@ -23,7 +22,7 @@ MatrixStore = Callable[[str, Part, Callable[[], np.ndarray]], np.ndarray]
 
 @dataclass
 class Bank:
-    """One bank's data and limits.
+    """One bank's data.
 
     Parameters
     ----------
@@ -31,15 +30,12 @@ class Bank:
         The bank's labelled loans.
     parts : numpy.ndarray
         ``(n_loans,) int8`` codes of :class:`~fed_credit.data.book.Part`.
-    tasks : frozenset of Task
-        What the bank answers.
     kept : callable or None
         Where prepared matrices outlast the process; ``None`` keeps them in memory alone.
     """
 
     book: Book
     parts: np.ndarray
-    tasks: frozenset[Task] = frozenset(Task)
     kept: MatrixStore | None = None
     _accepted: set[str] = field(default_factory=set, repr=False)
     _rows: dict[Part, np.ndarray] = field(default_factory=dict, repr=False)
@@ -89,17 +85,15 @@ class Bank:
         self._matrices[part] = (fingerprint, matrix)
         return matrix
 
-    def check(self, task: Task, spec: RunSpec) -> None:
-        """Ask whether the bank answers a task of a run.
+    def check(self, spec: RunSpec) -> None:
+        """Ask whether the bank's book holds what a run looks at.
 
         Raises
         ------
         ReleaseError
-            If the bank does not allow the task, or its book lacks one of the run's features or
-            holds one that was computed otherwise than the run says.
+            If its book lacks one of the run's features or holds one that was computed otherwise
+            than the run says.
         """
-        if task not in self.tasks:
-            raise ReleaseError(f"{self.name} does not answer the task '{task}'; refused.")
         if spec.json_text in self._accepted:
             return  # a run asks the same again in every round
         for feature in spec.features:

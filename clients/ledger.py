@@ -182,8 +182,8 @@ class Ledger:
 def exchanges_used_up(limit: int) -> ReleaseError:
     """Return the refusal of a run that was answered often enough; safe to send."""
     return ReleaseError(
-        f"The bank answers a run {limit:,} times at most (policy.max_exchanges_per_run in its"
-        " bank.yaml); refused."
+        f"policy.max_exchanges_per_run in the bank's bank.yaml allows {limit:,} answers to a run,"
+        " and this one had them; refused."
     )
 
 

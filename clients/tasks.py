@@ -14,6 +14,7 @@ from flwr.client import NumPyClient
 from clients.bank import Bank
 from fed_credit.data.book import Part
 from fed_credit.errors import ReleaseError
+from fed_credit.evaluation.metrics import measure
 from fed_credit.evaluation.sums import ScoreSums, score_sums
 from fed_credit.features.statistics import count, moments
 from fed_credit.models import family
@@ -57,7 +58,7 @@ class BankClient(NumPyClient):
             Mean log loss, number of loans, and sums (not averages) as metrics.
         """
         task = TaskConfig.from_config(config)
-        self.bank.check(Task.EVALUATION, task.spec)
+        self.bank.check(task.spec)
         sums = _score(self.bank, task, parameters, task.part)
         mean = sums.log_loss / sums.n if sums.n else 0.0
         return mean, sums.n, {"log_loss_sum": sums.log_loss}
@@ -71,7 +72,7 @@ class CountsClient(BankClient):
     def fit(self, parameters: Weights, config: dict[str, Scalar]) -> Answer:
         """Return int64 arrays in the order of the task's layout, and the training loans."""
         spec = TaskConfig.from_config(config).spec
-        self.bank.check(self.task, spec)
+        self.bank.check(spec)
         y = self.bank.labels(Part.TRAIN)
         return list(count(spec.features, self.bank.frame(Part.TRAIN), y).values()), len(y), {}
 
@@ -84,7 +85,7 @@ class MomentsClient(BankClient):
     def fit(self, parameters: Weights, config: dict[str, Scalar]) -> Answer:
         """Return int64 arrays in the order of the task's layout, and the training loans."""
         task = TaskConfig.from_config(config)
-        self.bank.check(self.task, task.spec)
+        self.bank.check(task.spec)
         frame = self.bank.frame(Part.TRAIN)
         sums = moments(task.spec.features, frame, task.ranges or {})
         return list(sums.values()), len(frame), {}
@@ -97,7 +98,7 @@ class TrainingClient(BankClient):
 
     def prepare(self, parameters: Weights, task: TaskConfig) -> TrainJob:
         """Collect everything that the bank's training in this round depends on."""
-        self.bank.check(self.task, task.spec)
+        self.bank.check(task.spec)
         spec = task.spec
         return TrainJob(
             institution=self.bank.name,
@@ -129,16 +130,23 @@ class TrainingClient(BankClient):
 
 
 class EvaluationClient(BankClient):
-    """Sums over a model's scores on validation or test loans."""
+    """Sums over a model's scores on validation or test loans.
+
+    On test loans, if the request asks for them, it also gives the bank's own metrics. Whether they
+    leave is for the bank's policy to say.
+    """
 
     task = Task.EVALUATION
 
     def fit(self, parameters: Weights, config: dict[str, Scalar]) -> Answer:
-        """Return the arrays of :class:`~fed_credit.evaluation.sums.ScoreSums`."""
+        """Return the arrays of :class:`~fed_credit.evaluation.sums.ScoreSums`, and own metrics."""
         task = TaskConfig.from_config(config)
-        self.bank.check(self.task, task.spec)
-        sums = _score(self.bank, task, parameters, task.part)
-        return list(sums.arrays().values()), sums.n, {}
+        self.bank.check(task.spec)
+        p = _scores(self.bank, task, parameters, task.part)
+        y = self.bank.labels(task.part)
+        sums = score_sums(y, p, bins=task.spec.histogram_bins)
+        own = _own_metrics(y, p) if task.own_metrics and task.part is Part.TEST else {}
+        return list(sums.arrays().values()), sums.n, own
 
 
 CLIENTS: dict[Task, type[BankClient]] = {
@@ -148,10 +156,27 @@ CLIENTS: dict[Task, type[BankClient]] = {
 
 
 def _score(bank: Bank, task: TaskConfig, weights: Weights, part: Part) -> ScoreSums:
+    p = _scores(bank, task, weights, part)
+    return score_sums(bank.labels(part), p, bins=task.spec.histogram_bins)
+
+
+def _scores(bank: Bank, task: TaskConfig, weights: Weights, part: Part) -> np.ndarray:
     if part not in (Part.VALIDATION, Part.TEST):
         raise ReleaseError(
             f"{bank.name} scores validation and test loans; it was asked for another part; refused."
         )
     x = bank.matrix(task.fitted, part)
-    p = default_probability(weights, x, task.spec.model, task.log_odds_offset)
-    return score_sums(bank.labels(part), p, bins=task.spec.histogram_bins)
+    return default_probability(weights, x, task.spec.model, task.log_odds_offset)
+
+
+def _own_metrics(y: np.ndarray, p: np.ndarray) -> dict[str, Scalar]:
+    """Return exact metrics of one bank's loans; those that are not defined are NaN."""
+    found = measure(y, p, calibration_bins=1)
+    return {
+        "auc": found.auc,
+        "ks": found.ks,
+        "brier": found.brier,
+        "log_loss": found.log_loss,
+        "loans": len(y),
+        "bads": int(y.sum()),
+    }

@@ -11,6 +11,7 @@ from flwr.app.user_config import UserConfig
 
 from clients.adapter import make_client_app
 from clients.bank import Bank
+from clients.gate import Gate
 from fed_credit.config.spec import RuntimeKind, RuntimeSpec
 from fed_credit.data.book import Dataset
 from fed_credit.job import FederatedJob, FederatedOutcome, make_server_app
@@ -33,6 +34,10 @@ class DatasetBanks:
         self._dataset = dataset
         self._parts = parts
         self._banks: dict[int, Bank] = {}
+
+    def gate(self, context: Context) -> Gate:
+        """Return the gate that lets everything pass: all banks are in one hand."""
+        return Gate.open()
 
     def name(self, context: Context) -> str:
         """Return the name of a node's bank."""

@@ -61,6 +61,9 @@ class TaskConfig:
         Which loans :attr:`Task.EVALUATION` looks at.
     score_incoming : bool
         Whether :attr:`Task.ROUND` also evaluates the incoming model on validation loans.
+    own_metrics : bool
+        Whether :attr:`Task.EVALUATION` of test loans also asks for the bank's own metrics; a bank
+        that does not allow it leaves them out.
     """
 
     spec: RunSpec
@@ -71,6 +74,7 @@ class TaskConfig:
     log_odds_offset: float = 0.0
     part: Part = Part.VALIDATION
     score_incoming: bool = False
+    own_metrics: bool = False
 
     @property
     def fitted(self) -> Preprocessor:
@@ -83,6 +87,12 @@ class TaskConfig:
     def weight_shapes(self) -> Sequence[tuple[str, tuple[int, ...]]]:
         """Name and shape of each weight array of the run's model."""
         return _weight_shapes(self.spec.json_text, len(self.fitted.columns))
+
+    def parts(self, task: Task) -> tuple[Part, ...]:
+        """Return the parts whose loans stand behind what the task releases."""
+        if task is Task.EVALUATION:
+            return (self.part,)
+        return (Part.TRAIN, Part.VALIDATION) if self.score_incoming else (Part.TRAIN,)
 
     def layout(self, task: Task) -> ReleaseSpec:
         """Return the layout of what the task releases."""
@@ -101,6 +111,7 @@ class TaskConfig:
             "log_odds_offset": self.log_odds_offset,
             "part": int(self.part),
             "score_incoming": self.score_incoming,
+            "own_metrics": self.own_metrics,
         }
 
     @classmethod
@@ -120,6 +131,7 @@ class TaskConfig:
             log_odds_offset=float(config["log_odds_offset"]),
             part=Part(int(config["part"])),
             score_incoming=bool(config["score_incoming"]),
+            own_metrics=bool(config["own_metrics"]),
         )
 
 

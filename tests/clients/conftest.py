@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
 from clients.bank import Bank
+from fed_credit.config.bank import PolicySpec
+from fed_credit.config.convert import build
+from fed_credit.config.location import deploy_dir
+from fed_credit.config.yaml_file import read_mapping
 from fed_credit.data.book import Dataset, Part
 from fed_credit.features.preprocessor import Preprocessor, fit_pooled
 from fed_credit.models import family
@@ -19,6 +24,13 @@ from fed_credit.training.task import TaskConfig
 @pytest.fixture
 def banks(dataset: Dataset, parts: np.ndarray) -> list[Bank]:
     return [Bank(book, parts[dataset.rows(k)]) for k, book in enumerate(dataset.books())]
+
+
+@pytest.fixture
+def limits() -> PolicySpec:
+    """What a bank allows that says nothing else, but for fewer loans."""
+    packaged = build(PolicySpec, read_mapping(deploy_dir() / "bank.yaml")["policy"])
+    return replace(packaged, min_loans=10)
 
 
 @pytest.fixture(scope="session")

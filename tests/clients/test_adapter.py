@@ -15,7 +15,10 @@ from flwr.app.user_config import UserConfig
 from clients.adapter import ERROR_FAILED, ERROR_REFUSED, make_client_app
 from clients.bank import Bank
 from clients.edge import release
+from clients.gate import Gate
+from clients.policy import Policy
 from clients.tasks import CLIENTS, TrainingClient
+from fed_credit.config.bank import PolicySpec
 from fed_credit.errors import DataError
 from fed_credit.models.protocol import Weights
 from fed_credit.runtime.local import InProcessGrid
@@ -28,9 +31,13 @@ Ask = Callable[..., Message]
 
 @dataclass(frozen=True)
 class Found:
-    """Finds a bank by a function of the context."""
+    """Finds a bank by a function of the context, behind a gate."""
 
     find: Callable[[Context], Bank]
+    door: Gate
+
+    def gate(self, context: Context) -> Gate:
+        return self.door
 
     def name(self, context: Context) -> str:
         return self.find(context).name
@@ -46,9 +53,10 @@ def ask(banks: list[Bank]) -> Ask:
         config: TaskConfig | None,
         weights: Weights | None = None,
         bank_of: Callable[[Context], Bank] = lambda context: banks[0],
+        gate: Gate | None = None,
     ) -> Message:
         nodes: dict[int, UserConfig] = {NODE: {}}
-        grid = InProcessGrid(make_client_app(Found(bank_of)), nodes)
+        grid = InProcessGrid(make_client_app(Found(bank_of, gate or Gate.open())), nodes)
         content = RecordDict({ARRAYS: ArrayRecord(weights or [])})
         if config is not None:
             content[CONFIG] = ConfigRecord(config.to_config())
@@ -130,11 +138,13 @@ def test_a_records_value_in_an_unexpected_exception_stays_at_the_bank(
     assert "Zhang" not in str(reply)
 
 
-def test_a_refusal_says_why(ask: Ask, banks: list[Bank], task_config: TaskConfig) -> None:
-    silent = replace(banks[0], tasks=frozenset())
-    reply = ask("train.counts", task_config, bank_of=lambda context: silent)
+def test_a_refusal_says_why(ask: Ask, limits: PolicySpec, task_config: TaskConfig) -> None:
+    gate = Gate(Policy.of(replace(limits, tasks=["round"])), None)
+    reply = ask("train.counts", task_config, gate=gate)
     assert reply.error.code == ERROR_REFUSED
-    assert reply.error.reason == "North Bank does not answer the task 'counts'; refused."
+    assert reply.error.reason == (
+        "policy.tasks in the bank's bank.yaml does not name 'counts'; refused."
+    )
 
 
 @pytest.mark.parametrize("message_type", ["train.round", "train", "evaluate"])

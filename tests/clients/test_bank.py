@@ -1,4 +1,4 @@
-"""A bank's view of its own loans, and what it allows."""
+"""A bank's view of its own loans."""
 
 from __future__ import annotations
 
@@ -15,7 +15,6 @@ from fed_credit.data.schema import Field, Kind, Schema
 from fed_credit.errors import ReleaseError
 from fed_credit.features.preprocessor import Preprocessor
 from fed_credit.training.run_spec import RunSpec
-from fed_credit.training.task import Task
 
 
 def test_parts_divide_the_book(banks: list[Bank]) -> None:
@@ -46,9 +45,9 @@ def test_a_feature_that_the_book_does_not_offer_is_refused(
 ) -> None:
     spec = make_run_spec()
     secret = replace(spec.features[0], name="owner_income")
-    banks[0].check(Task.COUNTS, spec)
+    banks[0].check(spec)
     with pytest.raises(ReleaseError, match="North Bank's loan book does not offer 'owner_income'"):
-        banks[0].check(Task.COUNTS, replace(spec, features=(*spec.features, secret)))
+        banks[0].check(replace(spec, features=(*spec.features, secret)))
 
 
 def test_a_feature_that_the_book_computed_otherwise_is_refused(
@@ -69,10 +68,10 @@ def test_a_feature_that_the_book_computed_otherwise_is_refused(
         recipes = {} if held is None else {"turnover": recipe(held)}
         bank = Bank(replace(dataset.book(0), recipes=recipes), parts[rows])
         if agrees:
-            bank.check(Task.COUNTS, asked)
+            bank.check(asked)
         else:
             with pytest.raises(ReleaseError, match="'turnover' computed otherwise than the run"):
-                bank.check(Task.COUNTS, asked)
+                bank.check(asked)
 
 
 def test_what_is_no_feature_is_refused(
@@ -81,13 +80,4 @@ def test_what_is_no_feature_is_refused(
     spec = make_run_spec()
     odd = replace(spec.features[0], kind=Kind.IDENTIFIER)
     with pytest.raises(ReleaseError, match="does not offer 'turnover'"):
-        banks[0].check(Task.COUNTS, replace(spec, features=(odd,)))
-
-
-def test_a_task_that_the_bank_does_not_allow_is_refused(
-    dataset: Dataset, parts: np.ndarray, make_run_spec: Callable[..., RunSpec]
-) -> None:
-    bank = Bank(dataset.book(1), parts[dataset.rows(1)], frozenset({Task.COUNTS}))
-    bank.check(Task.COUNTS, make_run_spec())
-    with pytest.raises(ReleaseError, match="South Bank does not answer the task 'round'"):
-        bank.check(Task.ROUND, make_run_spec())
+        banks[0].check(replace(spec, features=(odd,)))

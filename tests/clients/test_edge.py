@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import replace
 
 import numpy as np
@@ -15,7 +14,6 @@ from fed_credit.config.spec import Weighting
 from fed_credit.data.book import Part
 from fed_credit.errors import ReleaseError
 from fed_credit.models.protocol import Weights
-from fed_credit.training.run_spec import RunSpec
 from fed_credit.training.task import Task, TaskConfig
 from fed_credit.training.updates import EXPOSURE_UNIT, UPDATE_BITS
 
@@ -71,11 +69,3 @@ def test_an_answer_that_does_not_fit_is_refused(
         answer[-1][...] = 1e9
     with pytest.raises(ReleaseError, match="refused"):
         release(banks[0], Task.ROUND, task_config, weights, answer)
-
-
-def test_policy_is_asked_before_anything_is_encoded(
-    banks: list[Bank], task_config: TaskConfig, make_run_spec: Callable[..., RunSpec]
-) -> None:
-    bank = replace(banks[0], tasks=frozenset())
-    with pytest.raises(ReleaseError, match="does not answer"):
-        release(bank, Task.COUNTS, task_config, [], [])

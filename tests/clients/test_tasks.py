@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import replace
 
 import numpy as np
@@ -19,7 +18,7 @@ from fed_credit.evaluation.metrics import measure
 from fed_credit.models.protocol import Weights
 from fed_credit.releases import ReleaseSpec
 from fed_credit.training.predict import default_probability
-from fed_credit.training.task import Task, TaskConfig
+from fed_credit.training.task import Scalar, Task, TaskConfig
 
 
 def test_there_is_a_client_for_every_task() -> None:
@@ -146,20 +145,36 @@ def test_a_bank_without_loans_of_a_part_answers_with_zeros(
     assert not layout.encode(_named(layout, answer)).any()
 
 
-def test_every_task_asks_the_bank_first(
-    banks: list[Bank],
-    task_config: TaskConfig,
-    weights: Weights,
-    make_dataset: Callable[..., Dataset],
+def test_every_task_asks_whether_the_book_holds_what_the_run_looks_at(
+    banks: list[Bank], task_config: TaskConfig, weights: Weights
 ) -> None:
-    from fed_credit.errors import ReleaseError
-
-    silent = replace(banks[0], tasks=frozenset())
+    spec = task_config.spec
+    unknown = replace(spec.features[0], name="owner_income")
+    config = replace(task_config, spec=replace(spec, features=(*spec.features, unknown)))
     for task in Task:
-        with pytest.raises(ReleaseError, match="does not answer"):
-            _fit(task, silent, task_config, weights)
-    with pytest.raises(ReleaseError, match="does not answer"):
-        TrainingClient(silent).evaluate(weights, task_config.to_config())
+        with pytest.raises(ReleaseError, match="does not offer 'owner_income'"):
+            _fit(task, banks[0], config, weights)
+    with pytest.raises(ReleaseError, match="does not offer 'owner_income'"):
+        TrainingClient(banks[0]).evaluate(weights, config.to_config())
+
+
+def test_own_metrics_are_given_of_test_loans_and_when_asked(
+    banks: list[Bank], task_config: TaskConfig, weights: Weights
+) -> None:
+    def metrics(part: Part, asked: bool) -> dict[str, Scalar]:
+        config = replace(task_config, part=part, own_metrics=asked)
+        return CLIENTS[Task.EVALUATION](banks[0]).fit(weights, config.to_config())[2]
+
+    assert metrics(Part.TEST, False) == metrics(Part.VALIDATION, True) == {}
+    bank = banks[0]
+    x, y = task_config.fitted.transform(bank.frame(Part.TEST)), bank.labels(Part.TEST)
+    p = default_probability(weights, x, task_config.spec.model, 0.0)
+    exact = measure(y, p, calibration_bins=10)
+    found = metrics(Part.TEST, True)
+    assert {"loans": len(y), "bads": int(y.sum())} == {k: found.pop(k) for k in ("loans", "bads")}
+    assert found == pytest.approx(
+        {name: getattr(exact, name) for name in ("auc", "ks", "brier", "log_loss")}
+    )
 
 
 @pytest.mark.parametrize("part", [Part.TRAIN, Part.SET_ASIDE])

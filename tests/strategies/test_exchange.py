@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from itertools import permutations
 from typing import Any
 
@@ -13,12 +13,19 @@ import pytest
 from flwr.app import Array, ArrayRecord, ConfigRecord, Context, Message, RecordDict
 
 from clients.bank import Bank
+from clients.gate import Gate
+from clients.policy import Policy
+from fed_credit.config.bank import PolicySpec
+from fed_credit.config.convert import build
+from fed_credit.config.location import deploy_dir
+from fed_credit.config.yaml_file import read_mapping
 from fed_credit.errors import QuorumError
 from fed_credit.runtime.local import InProcessGrid
 from fed_credit.training.run_spec import RunSpec
 from fed_credit.training.task import RECEIPT, RELEASE, Task, TaskConfig
 from strategies.exchange import Roster, SumCollector, exchange, identify, requests
 
+LIMITS = build(PolicySpec, read_mapping(deploy_dir() / "bank.yaml")["policy"])
 NODES = {2: "North Bank", 3: "South Bank", 4: "West Bank"}
 
 
@@ -174,7 +181,12 @@ class Unruly:
 
     world: Any
     unruly: str
-    act: Callable[[Bank], Bank]
+    act: Callable[[Bank], Bank] = lambda bank: bank
+    policy: Policy = field(default_factory=Policy.open)
+
+    def gate(self, context: Context) -> Gate:
+        unruly = self.name(context) == self.unruly
+        return Gate(self.policy if unruly else Policy.open(), None)
 
     def name(self, context: Context) -> str:
         return str(self.world.banks.name(context))
@@ -189,23 +201,23 @@ def _raising(bank: Bank) -> Bank:
 
 
 @pytest.mark.parametrize(
-    ("act", "reason"),
+    ("unruly", "reason"),
     [
         (
-            _raising,
+            {"act": _raising},
             "West Bank: The bank met an unexpected problem in this task; its own log has the"
             " details.",
         ),
         (
-            lambda bank: replace(bank, tasks=frozenset()),
-            "West Bank: West Bank does not answer the task 'counts'; refused.",
+            {"policy": Policy.of(replace(LIMITS, tasks=["round"]))},
+            "West Bank: policy.tasks in the bank's bank.yaml does not name 'counts'; refused.",
         ),
     ],
 )
 def test_a_bank_that_fails_is_named_with_a_safe_reason(
-    make_world: Any, world: Any, act: Callable[[Bank], Bank], reason: str
+    make_world: Any, world: Any, unruly: dict[str, Any], reason: str
 ) -> None:
-    troubled = make_world(banks=Unruly(world, "West Bank", act))
+    troubled = make_world(banks=Unruly(world, "West Bank", **unruly))
     with pytest.raises(QuorumError) as caught:
         _exchange(troubled)
     assert str(caught.value).endswith(reason)
