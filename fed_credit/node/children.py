@@ -59,6 +59,7 @@ class Child:
     started: float = field(default_factory=time.monotonic)
     told: bytes = b""
     header: bytes | None = None
+    limit: float | None = None
     answered: bool = False
     late: bool = False
     successor: bool = False
@@ -127,6 +128,7 @@ class Children:
                 child.header = bytes.fromhex(said["message"])
             if "deadline" in said:
                 child.deadline = time.monotonic() + said["deadline"]
+                child.limit = said["limit"]
             child.answered = child.answered or "done" in said
 
     def wait_seconds(self) -> float | None:
@@ -163,23 +165,24 @@ class Children:
             how = "was killed at its deadline" if child.late else f"ended with {code}"
             log.error("A task %s after %.1f s, without an answer", how, seconds)
             if not child.successor:
-                self._answer_for(child, seconds)
+                self._answer_for(child)
                 return
         if child.on_end is not None:
             child.on_end(0 if child.answered else 1)
 
-    def _answer_for(self, dead: Child, seconds: float) -> None:
+    def _answer_for(self, dead: Child) -> None:
         def work(tell: Callable[[dict[str, Any]], None]) -> int:
             from fed_credit.node.call import parse_call
             from fed_credit.node.task import give_up, late
 
-            sentence = (
-                late(seconds)
-                if dead.late
-                else "The bank's process for this task ended before it could answer; the bank's"
-                " own log has the details."
-            )
-            code = give_up(parse_call(dead.words), dead.header, sentence)
+            if dead.late and dead.limit is not None:
+                sentence = late(dead.limit)
+            else:
+                sentence = (
+                    "The bank's process for this task ended before it could answer; the bank's own"
+                    " log has the details."
+                )
+            code = give_up(self._home, parse_call(dead.words), dead.header, sentence)
             if code == 0:
                 tell({"done": True})
             return code

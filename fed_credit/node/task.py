@@ -29,7 +29,8 @@ from flwr.supercore.run import RunNotRunningException
 from flwr.supercore.runtime import RuntimeHttpClient
 from flwr.supernode.runtime.run_clientapp import pull_task_input, push_message, push_task_output
 
-from clients.adapter import ERROR_FAILED, ERROR_REFUSED
+from clients.adapter import ERROR_FAILED, ERROR_REFUSED, error_reply
+from clients.gate import Gate
 from fed_credit.config.bank import load_bank
 from fed_credit.errors import FedCreditError, ReleaseError
 from fed_credit.node.bundle import check_bundle
@@ -66,7 +67,8 @@ def run_task(home: Home, call: Call, tell: Tell, started: float) -> int:
         Where the task is to be had.
     tell : callable
         Tells the process that watches this one: ``message`` (whom an answer goes to, as hex),
-        ``deadline`` (seconds from now after which to kill) and ``done``.
+        ``deadline`` (seconds from now after which to kill), ``limit`` (of the computation, while
+        it lasts) and ``done``.
     started : float
         ``time.monotonic()`` of the command's start, for the log.
 
@@ -88,7 +90,7 @@ def run_task(home: Home, call: Call, tell: Tell, started: float) -> int:
         header = message_to_proto(remove_content_from_message(message)).SerializeToString()
         tell({"message": header.hex()})
         reply, outcome = _answer(home, call, message, context, fab.content, tell, steps)
-        tell({"deadline": HANDOVER_SECONDS})
+        tell({"deadline": HANDOVER_SECONDS, "limit": None})
         push_message(client, reply, context)
         push_task_output(client, context, SubStatus.COMPLETED, "")
         steps.note("push")
@@ -104,7 +106,7 @@ def run_task(home: Home, call: Call, tell: Tell, started: float) -> int:
         return 1
 
 
-def give_up(call: Call, header: bytes | None, sentence: str) -> int:
+def give_up(home: Home, call: Call, header: bytes | None, sentence: str) -> int:
     """Answer with an error in the place of a process that died.
 
     Without an answer the SuperNode waits until the task's heartbeat is missed for a minute, and
@@ -112,6 +114,8 @@ def give_up(call: Call, header: bytes | None, sentence: str) -> int:
 
     Parameters
     ----------
+    home : Home
+        The bank's.
     call : Call
         Where the task is to be had.
     header : bytes or None
@@ -124,11 +128,13 @@ def give_up(call: Call, header: bytes | None, sentence: str) -> int:
     int
         Exit code: 0 if the SuperNode has the answer.
     """
+    steps = _Steps(time.monotonic())
     client = _connect(call)
     try:
         if header is None:
             waiting = client.PullMessages(PullAppMessagesRequest()).messages_list
             if not waiting:
+                log.error("Nobody can be told; the SuperNode will miss the task's heartbeat.")
                 return 1
             proto = waiting[0]
         else:
@@ -136,12 +142,22 @@ def give_up(call: Call, header: bytes | None, sentence: str) -> int:
         message = message_from_proto(proto)
         where = message.metadata
         context = Context(where.run_id, where.dst_node_id, {}, RecordDict(), {})
-        push_message(client, Message(Error(ERROR_FAILED, sentence), reply_to=message), context)
+        reply = _error(_gate(home), message, ERROR_FAILED, sentence)
+        push_message(client, reply, context)
         push_task_output(client, None, SubStatus.FAILED, sentence)
     except Exception:
         log.exception("A task that died could not be answered")
         return 1
+    _write(home, message, "died", steps)
     return 0
+
+
+def late(seconds: float) -> str:
+    """Say that a task took too long."""
+    return (
+        f"The bank stopped this task after {seconds:g} s, its limit (policy.max_seconds in its"
+        " bank.yaml)."
+    )
 
 
 def _answer(
@@ -154,41 +170,54 @@ def _answer(
     steps: _Steps,
 ) -> tuple[Message, str]:
     """Return the reply, and how it came about."""
+    gate, limit = None, 0.0
     try:
-        limit = load_bank(home.bank_file).policy.max_seconds
+        policy = load_bank(home.bank_file).policy
+        gate, limit = Gate.at(home.root, policy), policy.max_seconds
         if call.command != CLIENT_COMMAND:
             raise ReleaseError(f"The bank runs no '{call.command}'; it answers client tasks only.")
         check_bundle(fab)
         steps.note("check")
         # The bank's own file, whatever the SuperNode was started with.
         context.node_config = {"bank": str(home.bank_file)}
-        tell({"deadline": limit + GRACE_SECONDS})
+        tell({"deadline": limit + GRACE_SECONDS, "limit": limit})
         with _limited(limit):
             from fed_credit.client_app import app
 
             reply = app(message=message, context=context)
         steps.note("compute")
-        return reply, "error" if reply.has_error() else "answered"
+        return reply, _outcome(reply)
     except ReleaseError as error:  # written to be safe to send
         log.warning("%s", error)
-        return Message(Error(ERROR_REFUSED, str(error)), reply_to=message), "refused"
+        return _error(gate, message, ERROR_REFUSED, str(error)), "refused"
     except _OutOfTimeError:
-        sentence = late(limit)
-        log.warning("%s", sentence)
-        return Message(Error(ERROR_FAILED, sentence), reply_to=message), "late"
+        log.warning("%s", late(limit))
+        return _error(gate, message, ERROR_FAILED, late(limit)), "late"
     except Exception as error:
         log.exception("A task failed: %s", message.metadata.message_type)
         kind = "a problem" if isinstance(error, FedCreditError) else "an unexpected problem"
         sentence = f"The bank met {kind} in this task; its own log has the details."
-        return Message(Error(ERROR_FAILED, sentence), reply_to=message), "failed"
+        return _error(gate, message, ERROR_FAILED, sentence), "failed"
 
 
-def late(seconds: float) -> str:
-    """Say that a task took too long."""
-    return (
-        f"The bank stopped this task after {seconds:g} s, its limit (policy.max_seconds in its"
-        " bank.yaml)."
-    )
+def _outcome(reply: Message) -> str:
+    if not reply.has_error():
+        return "answered"
+    return "refused" if reply.error.code == ERROR_REFUSED else "failed"
+
+
+def _gate(home: Home) -> Gate | None:
+    try:
+        return Gate.at(home.root, load_bank(home.bank_file).policy)
+    except FedCreditError:
+        return None
+
+
+def _error(gate: Gate | None, message: Message, code: int, sentence: str) -> Message:
+    """Answer with an error by the bank's gate; without one, which takes a readable bank.yaml."""
+    if gate is None:
+        return Message(Error(code, sentence), reply_to=message)
+    return error_reply(gate, message, code, sentence)
 
 
 @contextmanager
