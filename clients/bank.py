@@ -13,7 +13,9 @@ from fed_credit.data.book import Book, Part
 from fed_credit.data.schema import FEATURE_KINDS
 from fed_credit.errors import ReleaseError
 from fed_credit.features.preprocessor import Preprocessor
+from fed_credit.models.protocol import Weights
 from fed_credit.training.run_spec import RunSpec
+from fed_credit.training.task import TaskConfig
 
 # Gives the matrix of a preprocessor's fingerprint and a part from where a bank keeps them, or makes
 # it by the function and keeps it.
@@ -32,11 +34,14 @@ class Bank:
         ``(n_loans,) int8`` codes of :class:`~fed_credit.data.book.Part`.
     kept : callable or None
         Where prepared matrices outlast the process; ``None`` keeps them in memory alone.
+    on_test : callable or None
+        Called with the request and the weights when the bank's test loans were scored.
     """
 
     book: Book
     parts: np.ndarray
     kept: MatrixStore | None = None
+    on_test: Callable[[TaskConfig, Weights], None] | None = None
     _accepted: set[str] = field(default_factory=set, repr=False)
     _rows: dict[Part, np.ndarray] = field(default_factory=dict, repr=False)
     _labels: dict[Part, np.ndarray] = field(default_factory=dict, repr=False)

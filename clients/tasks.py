@@ -146,6 +146,8 @@ class EvaluationClient(BankClient):
         y = self.bank.labels(task.part)
         sums = score_sums(y, p, bins=task.spec.histogram_bins)
         own = _own_metrics(y, p) if task.own_metrics and task.part is Part.TEST else {}
+        if task.part is Part.TEST and self.bank.on_test is not None:
+            self.bank.on_test(task, parameters)
         return list(sums.arrays().values()), sums.n, own
 
 

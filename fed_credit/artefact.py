@@ -27,6 +27,7 @@ from fed_credit.training.checkpoint import weights_sha256
 from fed_credit.training.predict import default_probability
 from fed_credit.training.run_spec import RunSpec
 from fed_credit.training.state import TrainingState
+from fed_credit.training.task import TaskConfig
 
 _FORMAT = 1
 _WEIGHTS, _PREPROCESSOR, _MODEL, _MANIFEST = (
@@ -63,7 +64,7 @@ class Artefact:
 
     @classmethod
     def of(cls, run: RunSpec, state: TrainingState, *, data_fingerprint: str | None) -> Artefact:
-        """Take the best model of a run.
+        """Take the best model of a run, where it was trained.
 
         Parameters
         ----------
@@ -78,20 +79,32 @@ class Artefact:
         -------
         Artefact
         """
+        about = {**_about(run), "best_round": state.best_round}
         return cls(
-            model=run.model,
-            weights=state.best_weights,
-            preprocessor=state.preprocessor,
-            log_odds_offset=state.log_odds_offset,
-            about={
-                "decision_point": str(run.decision_point),
-                "target": run.population.target_text,
-                "schema": run.population.schema,
-                "seed": run.seed,
-                "best_round": state.best_round,
-                "data_fingerprint": data_fingerprint,
-            },
+            run.model,
+            state.best_weights,
+            state.preprocessor,
+            state.log_odds_offset,
+            {**about, "data_fingerprint": data_fingerprint},
         )
+
+    @classmethod
+    def received(cls, task: TaskConfig, weights: Weights) -> Artefact:
+        """Take the model that a bank was asked to evaluate, at the bank.
+
+        Parameters
+        ----------
+        task : TaskConfig
+            The request.
+        weights : list of numpy.ndarray
+            That came with it.
+
+        Returns
+        -------
+        Artefact
+        """
+        run = task.spec
+        return cls(run.model, weights, task.fitted, task.log_odds_offset, _about(run))
 
     @property
     def sha256(self) -> str:
@@ -120,6 +133,15 @@ class Artefact:
         """
         x = self.preprocessor.transform(self.preprocessor.engineer(frame))
         return default_probability(self.weights, x, self.model, self.log_odds_offset)
+
+
+def _about(run: RunSpec) -> dict[str, Any]:
+    return {
+        "decision_point": str(run.decision_point),
+        "target": run.population.target_text,
+        "schema": run.population.schema,
+        "seed": run.seed,
+    }
 
 
 def save_artefact(folder: Path, artefact: Artefact) -> None:

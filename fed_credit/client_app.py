@@ -15,6 +15,7 @@ from clients.adapter import make_client_app
 from clients.bank import Bank
 from clients.gate import Gate
 from fed_credit.bank.prepare import prepare
+from fed_credit.bank.received import keep_model
 from fed_credit.config.bank import BANK_FILE, BankSpec, load_bank
 from fed_credit.errors import DataError
 from fed_credit.training.run_spec import RunSpec
@@ -53,9 +54,13 @@ class NodeBanks:
 
 
 def _bank(own: BankSpec, home: Path, run_id: int, spec: RunSpec) -> Bank:
-    state = home / "state"
-    loans = prepare(own, spec, run_id, cache=state / "cache", folder=state / "runs" / str(run_id))
-    return Bank(loans.book, loans.parts, kept=loans.matrices)
+    loans = prepare(own, spec, run_id, home)
+    return Bank(
+        loans.book,
+        loans.parts,
+        kept=loans.matrices,
+        on_test=lambda task, weights: keep_model(home, run_id, task, weights),
+    )
 
 
 def _file(context: Context) -> Path:

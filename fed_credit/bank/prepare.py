@@ -20,12 +20,19 @@ from fed_credit.data.records import RejectedRowsError
 from fed_credit.errors import DataError, FedCreditError
 from fed_credit.training.run_spec import RunSpec
 
+# Beneath a bank's home folder.
+CACHE, RUNS = Path("state") / "cache", Path("state") / "runs"
 REJECTED = "rejected_rows.csv"
 
 log = logging.getLogger("fed_credit.bank")
 
 
-def prepare(bank: BankSpec, run: RunSpec, run_id: int, *, cache: Path, folder: Path) -> Prepared:
+def run_folder(home: Path, run_id: int) -> Path:
+    """Return the bank's own folder of a run."""
+    return home / RUNS / str(run_id)
+
+
+def prepare(bank: BankSpec, run: RunSpec, run_id: int, home: Path) -> Prepared:
     """Return a bank's loans for a run, from its cache where it can.
 
     The first task of a run settles which loans it is about: later tasks get the same ones, though a
@@ -40,10 +47,8 @@ def prepare(bank: BankSpec, run: RunSpec, run_id: int, *, cache: Path, folder: P
         What the run asks for.
     run_id : int
         The run.
-    cache : Path
-        Folder of prepared loans.
-    folder : Path
-        The bank's own folder of this run, for the rejected rows.
+    home : Path
+        The bank's home folder, for prepared loans and rejected rows.
 
     Returns
     -------
@@ -57,7 +62,8 @@ def prepare(bank: BankSpec, run: RunSpec, run_id: int, *, cache: Path, folder: P
     FedCreditError
         If the loans cannot be read; its text is for the bank alone.
     """
-    store = BookCache(cache, int(bank.node.cache_gb * 1e9))
+    store = BookCache(home / CACHE, int(bank.node.cache_gb * 1e9))
+    folder = run_folder(home, run_id)
     question = _question(bank, run)
     note = folder / f"loans-{question[:16]}.json"
     settled = _settled(note)

@@ -42,8 +42,7 @@ class Node:
         monkeypatch.setattr(module, "load_own", counted)
 
     def prepare(self, run: RunSpec, run_id: int = 1) -> Prepared:
-        folder = self.home / "state" / "runs" / str(run_id)
-        return prepare(self.homes.spec(self.k), run, run_id, cache=self.cache, folder=folder)
+        return prepare(self.homes.spec(self.k), run, run_id, self.home)
 
     def files(self, pattern: str = "*") -> list[Path]:
         return sorted(path for path in self.cache.glob(f"*/{pattern}"))
@@ -306,10 +305,7 @@ def test_a_disk_that_takes_nothing_does_not_stop_a_bank(
 
 
 def _prepare_in_child(homes: Any, run: RunSpec, results: Any) -> None:
-    home = homes.path(0)
-    prepared = prepare(
-        homes.spec(0), run, 1, cache=home / "state" / "cache", folder=home / "state" / "runs" / "1"
-    )
+    prepared = prepare(homes.spec(0), run, 1, homes.path(0))
     matrix = np.full((50, 4), 7, dtype=np.float32)
     assert prepared.matrices is not None
     kept = prepared.matrices("p", Part.TRAIN, lambda: matrix)
@@ -364,4 +360,4 @@ def test_a_file_that_changes_while_it_is_read_is_not_taken(
 
     monkeypatch.setattr(module, "load_own", slow)
     with pytest.raises(DataError, match=r"loans\.parquet changed while it was read"):
-        prepare(homes.spec(1), run, 1, cache=home / "cache", folder=home / "runs")
+        prepare(homes.spec(1), run, 1, home)
