@@ -146,6 +146,13 @@ def _fetch(operator: OperatorSpec, name: str, run_id: int, folder: Path) -> None
         try:
             _fetch_folder(client, name, temporary, _DEEPEST)
             load_artefact(temporary / _MODEL)
+        except httpx.HTTPStatusError as error:
+            if error.response.status_code == httpx.codes.NOT_FOUND:
+                raise DeploymentError(
+                    f"Run '{name}' has left no results at {operator.proxy.address}; its log says"
+                    f" what happened: fed-credit deploy run --follow {run_id} --log"
+                ) from None
+            raise explain(error, operator) from None
         except httpx.HTTPError as error:
             raise explain(error, operator) from None
         except (ArtefactError, ValueError, LookupError):  # the last two of a listing

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import signal
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from dataclasses import asdict
 from pathlib import Path
@@ -100,6 +103,33 @@ def test_a_stopped_run_ends_as_one(one_bank: Path, capsys: pytest.CaptureFixture
     assert code == 0 and out.startswith("Stopped: 'long' (")
     code, _, err = deploy(capsys, one_bank, "run", "--follow", "long")
     assert code == 4 and "was stopped." in err
+
+
+@pytest.mark.slow
+def test_an_interrupt_leaves_the_run_going_and_says_how_to_go_on(
+    one_bank: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert deploy(capsys, one_bank, "sync")[0] == 0
+    words = ["run", *SAID, "federation.join_timeout_s=600", "--name", "patient"]
+    command = [sys.executable, "-m", "fed_credit.cli", "deploy", *words, "--home", str(one_bank)]
+    with subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    ) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline().startswith("Submitted: run 'patient' (")
+        process.send_signal(signal.SIGINT)
+        _, err = process.communicate(timeout=60)
+    assert process.returncode == 130, err
+    sentence = err.splitlines()[-1]
+    assert sentence.startswith("Interrupted. Run 'patient' goes on; follow it with: ")
+    assert "fed-credit deploy stop " in sentence
+    _, out, _ = deploy(capsys, one_bank, "status", "--json")
+    newest = json.loads(out)["runs"][0]
+    assert (newest["name"], newest["status"] in ("pending", "starting", "running")) == (
+        "patient",
+        True,
+    )
+    assert deploy(capsys, one_bank, "stop", newest["id"])[0] == 0
 
 
 @pytest.mark.parametrize(
