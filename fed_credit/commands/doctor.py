@@ -99,4 +99,8 @@ def _print(examination: Examination, findings: list[Finding]) -> None:
     console.print(table)
     counts = {state: sum(each.state is state for each in findings) for state in State}
     bad, doubtful = counts[State.PROBLEM], counts[State.WARNING]
-    console.print(f"{len(findings)} checks, {bad} problems, {doubtful} warnings", highlight=False)
+    console.print(
+        f"{len(findings)} checks, {bad} problem{'s' * (bad != 1)},"
+        f" {doubtful} warning{'s' * (doubtful != 1)}",
+        highlight=False,
+    )

@@ -134,7 +134,7 @@ def _ledger(place: Home) -> Iterator[Finding]:
 
 def _port(bank: BankSpec, home: Path) -> Iterator[Finding]:
     port = bank.node.runtime_port
-    yield from own_port("runtime port", port, home, "flower-supernode")
+    yield from own_port("runtime port", port, home, "SuperNode", "fed_credit.node.supernode")
 
 
 def _operator(place: Home, bank: BankSpec) -> Iterator[Finding]:

@@ -51,7 +51,9 @@ def taken(host: str, port: int) -> bool:
     return False
 
 
-def own_port(check: str, port: int, home: Path, command: str) -> Iterator[Finding]:
+def own_port(
+    check: str, port: int, home: Path, command: str, called_with: str
+) -> Iterator[Finding]:
     """Check that a port of loopback is free, or taken by this kit's own process.
 
     Parameters
@@ -63,7 +65,9 @@ def own_port(check: str, port: int, home: Path, command: str) -> Iterator[Findin
     home : Path
         The kit.
     command : str
-        Program that is expected there.
+        What to call the program that is expected there.
+    called_with : str
+        What its command line holds.
 
     Yields
     ------
@@ -84,7 +88,7 @@ def own_port(check: str, port: int, home: Path, command: str) -> Iterator[Findin
             f"{port} is taken, by whom this user cannot see",
             f"If it is not this kit's {command}, stop that, or choose another port.",
         )
-    elif _ours(process, home, command):
+    elif _ours(process, home, called_with):
         yield ok(check, f"{port}, taken by this kit's {command} (process {process})")
     else:
         yield problem(
@@ -133,7 +137,7 @@ def _holder(port: int) -> int | None:
     return None
 
 
-def _ours(process: int, home: Path, command: str) -> bool:
+def _ours(process: int, home: Path, called_with: str) -> bool:
     """Return whether a process is this kit's, by what it was called with and where."""
     folder = Path("/proc", str(process))
     try:
@@ -142,7 +146,7 @@ def _ours(process: int, home: Path, command: str) -> bool:
         inside = Path((folder / "cwd").readlink()).is_relative_to(home.resolve())
     except OSError:
         return False
-    return command.encode() in line and (inside or os.fsencode(home.resolve()) in around)
+    return called_with.encode() in line and (inside or os.fsencode(home.resolve()) in around)
 
 
 def _words(process: int) -> str:

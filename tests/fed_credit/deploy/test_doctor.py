@@ -25,6 +25,7 @@ import yaml
 from clients.ledger import LEDGER, Ledger
 from clients.ledger_lines import Departure
 from fed_credit.cli import main
+from fed_credit.config.bank import load_bank
 from fed_credit.config.consortium import load_consortium
 from fed_credit.config.load import compose
 from fed_credit.config.operator import BankStatus, load_banks, load_operator
@@ -518,7 +519,7 @@ def test_a_port_that_is_taken(bank: Path, operator: Path, doctor: Doctor) -> Non
 def started(script: Path, port: int) -> Iterator[None]:
     """Start a side's script and wait until it listens; end what it started."""
     path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
-    with (script.parent / "log" / f"{script.stem}.out").open("wb") as out:
+    with (script.parent / "state" / f"{script.stem}.out").open("wb") as out:
         process = subprocess.Popen(
             [script], stdout=out, stderr=subprocess.STDOUT, env={**os.environ, "PATH": path}
         )
@@ -556,6 +557,11 @@ def _walk_through(made: Kits, doctor: Doctor) -> None:
         sync(control, spec, lambda line: None, prune=False)
     assert doctor(made.operator).bad() == []
     assert doctor(made.bank).bad() == []
+    port = load_bank(made.bank).node.runtime_port
+    with started(made.bank / "start.sh", port):
+        held = doctor(made.bank)
+    assert held.bad() == []
+    assert "taken by this kit's SuperNode" in held.of("runtime port")["found"]
 
     # A key that was withdrawn is refused, and one that is not in the list is seen.
     path = made.operator / "banks.json"
