@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from fed_credit import __version__
 from fed_credit.config.location import conf_dir
 
@@ -26,13 +28,19 @@ banks = ""
 """
 
 
-def build_bundle() -> bytes:
+def build_bundle(schema: Path | None = None) -> bytes:
     """Build the bundle of the installed version, as ``flwr build`` does from the repository.
+
+    Parameters
+    ----------
+    schema : Path or None
+        A schema of the consortium's own, which goes among the packaged ones.
 
     Returns
     -------
     bytes
-        A zip archive of ``pyproject.toml`` and ``conf/**/*.yaml``; the same for the same version.
+        A zip archive of ``pyproject.toml`` and ``conf/**/*.yaml``; the same for the same version
+        and schema.
     """
     from flwr.cli.build import build_fab_from_files
 
@@ -40,4 +48,6 @@ def build_bundle() -> bytes:
     files = {
         f"conf/{path.relative_to(conf).as_posix()}": path for path in sorted(conf.rglob("*.yaml"))
     }
+    if schema is not None:
+        files[f"conf/schemas/{schema.stem}.yaml"] = schema
     return build_fab_from_files({"pyproject.toml": _PYPROJECT.encode(), **files})[0]

@@ -7,13 +7,17 @@ import re
 import shlex
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
+from pathlib import Path
 
 from fed_credit.config.load import compose, refuse_passwords
+from fed_credit.config.location import schema_dir
 from fed_credit.config.operator import OperatorSpec
 from fed_credit.config.spec import SimulationSpec
+from fed_credit.data.load import resolve_schema
 from fed_credit.deploy.bundle import build_bundle
 from fed_credit.deploy.control import Control, Node, NodeStatus, Run, key_bytes
 from fed_credit.errors import ConfigurationError, DeploymentError
+from fed_credit.files import local_path
 from fed_credit.runtime.deployment import deployable
 
 # Of these a run is looked for by its name.
@@ -150,12 +154,25 @@ def submit(control: Control, banks: Mapping[str, Node], overrides: Sequence[str]
                 f"Run '{name}' is under way ({run.run_id}); follow it with: fed-credit deploy run"
                 f" --follow {run.run_id}, or choose another --name."
             )
+    schema = _own_schema(overrides)
+    if schema is not None:
+        # The SuperLink finds it in the bundle, not where it lies here.
+        overrides = [*overrides, f"data.schema={schema.stem}"]
     config = {
         "overrides": shlex.join(overrides),
         "name": name,
         "banks": json.dumps({bank: node.node_id for bank, node in banks.items()}),
     }
-    return control.start_run(build_bundle(), config)
+    return control.start_run(build_bundle(schema), config)
+
+
+def _own_schema(overrides: Sequence[str]) -> Path | None:
+    """Return the file of a run's schema, unless it is a packaged one or lies at the SuperLink."""
+    spec = check_run(overrides)
+    if spec is None or (schema_dir() / f"{spec.data.schema}.yaml").exists():
+        return None
+    resolve_schema(spec.data.schema, schema_dir())
+    return local_path(spec.data.schema)
 
 
 def find_run(control: Control, word: str) -> Run:

@@ -23,10 +23,11 @@ from fed_credit.config.load import CONFIG_FILE, compose, from_yaml, resolved_yam
 from fed_credit.config.location import schema_dir
 from fed_credit.config.spec import PartitionKind, SimulationSpec
 from fed_credit.data.load import resolve_schema
+from fed_credit.data.schema import Schema, load_schema
 from fed_credit.data.split import check_divisible_alone
 from fed_credit.errors import ConfigurationError, QuorumError
 from fed_credit.evaluation.sums import measure_sums
-from fed_credit.files import append_text, plain, write_json, write_text
+from fed_credit.files import append_text, local_path, plain, write_json, write_text
 from fed_credit.job import CHECKPOINT, FederatedJob, FederatedOutcome, run_job
 from fed_credit.runtime.streaming import StreamingGrid
 from fed_credit.training.checkpoint import load_checkpoint, save_checkpoint
@@ -37,7 +38,7 @@ from strategies.exchange import Attendance
 
 # Where the runs of a SuperLink lie; the start script sets it.
 RUNS_VARIABLE = "FED_CREDIT_RUNS"
-RESULTS, MODEL, EXCHANGES = "results.json", "model", "exchanges.jsonl"
+RESULTS, MODEL, EXCHANGES, SCHEMA = "results.json", "model", "exchanges.jsonl", "schema.yaml"
 _RESUME = "resume="
 _PULL_SECONDS = 0.1  # each pull is a request to the SuperLink and its database
 
@@ -173,9 +174,10 @@ def run_deployed(grid: Grid, context: Context) -> None:
     FedCreditError
         If it cannot be run, or too few banks answer; the SuperLink keeps the sentence.
     """
-    request = read_request(context, _bundled_configuration(grid))
+    bundled = _bundled_configuration(grid)
+    request = read_request(context, bundled)
     spec, folder = request.spec, request.folder
-    schema = resolve_schema(spec.data.schema, schema_dir())
+    schema = _schema(spec, folder, bundled)
     fields = schema.features(
         spec.data.decision_point,
         allow_late=spec.data.allow_late_fields,
@@ -214,6 +216,19 @@ def run_deployed(grid: Grid, context: Context) -> None:
         _results(spec, artefact, outcome, sorted(names.values()), diary.exchanges, wall_s),
     )
     print(f"Run '{folder.name}' is complete: {folder / RESULTS}")
+
+
+def _schema(spec: SimulationSpec, folder: Path, bundled: Path | None) -> Schema:
+    """Read the run's schema, and keep it with the run, which may be gone on with."""
+    kept = folder / SCHEMA
+    if spec.resume is None:
+        packaged = schema_dir() if bundled is None else bundled / "schemas"
+        path = packaged / f"{spec.data.schema}.yaml"
+        resolve_schema(spec.data.schema, packaged)
+        write_text(
+            kept, (path if path.exists() else local_path(spec.data.schema)).read_text("utf-8")
+        )
+    return load_schema(kept)
 
 
 def _results(

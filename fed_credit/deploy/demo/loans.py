@@ -13,12 +13,15 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
+import yaml
 
 from fed_credit.config.load import compose
+from fed_credit.config.location import schema_dir
 from fed_credit.data.synthetic import generate
 from fed_credit.files import replacing
 
-SCHEMA = "synthetic"
+SCHEMA = "demo_loans"
+SCHEMA_FILE = "schema.yaml"  # as kits name it
 _INSTITUTION = "institution"
 # What a bank does not hold: whose loan it is, and what only the generator knows.
 _NOT_HELD = (_INSTITUTION, "true_pd")
@@ -75,6 +78,21 @@ class DemoBank:
     name: str
     data: Mapping[str, Any]
     write: Callable[[pd.DataFrame, Path], None]
+
+
+def schema_text() -> str:
+    """Return the banks' common schema: that of the built-in loans, without their true PD.
+
+    Returns
+    -------
+    str
+        YAML.
+    """
+    path = schema_dir() / "synthetic.yaml"
+    body = yaml.safe_load(path.read_text(encoding="utf-8"))
+    body["name"] = SCHEMA
+    del body["roles"]["true_pd"], body["fields"]["true_pd"]
+    return yaml.safe_dump(body, sort_keys=False, allow_unicode=True)
 
 
 def records(num_loans: int, banks: int) -> list[pd.DataFrame]:
@@ -150,7 +168,7 @@ BANKS = (
     DemoBank(
         "Riverside Bank",
         {
-            "schema": SCHEMA,
+            "schema": SCHEMA_FILE,
             "source": {
                 "path": "kredite.csv",
                 "csv": {"delimiter": "semicolon", "encoding": "utf-8", "decimal": ","},
@@ -166,13 +184,17 @@ BANKS = (
     ),
     DemoBank(
         "Harbour Savings",
-        {"schema": SCHEMA, "source": {"path": "loans.parquet"}, "mapping": _mapped(_WAREHOUSE)},
+        {
+            "schema": SCHEMA_FILE,
+            "source": {"path": "loans.parquet"},
+            "mapping": _mapped(_WAREHOUSE),
+        },
         _warehouse,
     ),
     DemoBank(
         "城市商业银行",
         {
-            "schema": SCHEMA,
+            "schema": SCHEMA_FILE,
             "source": {"url": "sqlite:///core.db", "query": 'SELECT * FROM "贷款"'},
             "mapping": _mapped(
                 _CORE_BANKING,

@@ -20,9 +20,9 @@ import yaml
 from fed_credit.config.bank import BANK_FILE, load_bank
 from fed_credit.config.load import compose
 from fed_credit.config.operator import OPERATOR_FILE, load_operator
-from fed_credit.config.spec import InstitutionSpec, SimulationSpec
+from fed_credit.config.spec import InstitutionSpec, SimulationSpec, SourceKind
 from fed_credit.config.yaml_file import read_mapping
-from fed_credit.deploy.demo.loans import BANKS, SCHEMA, records
+from fed_credit.deploy.demo.loans import BANKS, SCHEMA, records, schema_text
 from fed_credit.deploy.demo.processes import (
     Processes,
     environment,
@@ -105,6 +105,10 @@ class Demo:
         self.seconds: dict[str, float] = {}
 
     @property
+    def _schema(self) -> Path:
+        return self._folder / f"{SCHEMA}.yaml"
+
+    @property
     def operator(self) -> Path:
         """The operator's home."""
         return self._folder / "kits" / "operator"
@@ -121,7 +125,7 @@ class Demo:
             public, superlink, *runtime = free_ports(2 + len(BANKS))
             consortium = {
                 "name": "Demo consortium",
-                "schema": SCHEMA,
+                "schema": f"{SCHEMA}.yaml",
                 "operator": {
                     "hosts": ["127.0.0.1", "localhost"],
                     "listen": "127.0.0.1",
@@ -133,6 +137,7 @@ class Demo:
                     for bank, port in zip(BANKS, runtime, strict=True)
                 ],
             }
+            write_text(self._schema, schema_text())
             write_text(self._folder / "consortium.yaml", _yaml(consortium))
             self._call(processes, "provision", "consortium.yaml", "--out", "kits")
             port = public if self._nginx else superlink
@@ -168,11 +173,9 @@ class Demo:
     def train(self, processes: Processes) -> Mapping[str, Any]:
         """Submit the run, follow it to its end and return its results."""
         with self._timed("the run"):
-            out = self._folder / "results"
             self._call(
                 processes,
                 *("deploy", "run", "--home", str(self.operator), "--name", RUN),
-                *("--out", str(out)),
                 *self.overrides,
             )
             processes.check()
@@ -182,7 +185,7 @@ class Demo:
     def overrides(self) -> list[str]:
         """What both runtimes run."""
         return [
-            f"data.schema={SCHEMA}",
+            f"data.schema='{self._schema}'",
             "data.split.kind=random",
             "data.split.stratified=false",
             "data.target.window_months=24",
@@ -201,10 +204,11 @@ class Demo:
 
     def _local_spec(self) -> SimulationSpec:
         local = self._folder / "local"
-        spec = deployable(compose(["data=table", *self.overrides, f"run_dir='{local}'"]))
+        spec = deployable(compose([*self.overrides, f"run_dir='{local}'"]))
         files = [load_bank(home / BANK_FILE) for home in self.homes.values()]
         banks = [InstitutionSpec(bank.name, bank.source, bank.mapping) for bank in files]
-        return replace(spec, data=replace(spec.data, institutions=banks))
+        data = replace(spec.data, source=SourceKind.TABLE, institutions=banks)
+        return replace(spec, data=data)
 
     def _call(self, processes: Processes, *arguments: str) -> None:
         self._say(f"$ fed-credit {' '.join(arguments)}")
