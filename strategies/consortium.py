@@ -151,15 +151,33 @@ class Consortium:
             after_round(state)
         return state
 
-    def evaluate(self, state: TrainingState, weights: Weights, part: Part) -> ScoreSums:
+    def evaluate(
+        self, state: TrainingState, weights: Weights, part: Part, *, own_metrics: bool = False
+    ) -> ScoreSums:
         """Sum the banks' scores of a model on validation or test loans.
+
+        Parameters
+        ----------
+        state : TrainingState
+            With the preprocessor.
+        weights : list of numpy.ndarray
+            The model.
+        part : Part
+            Which loans.
+        own_metrics : bool
+            Whether to ask for each bank's own metrics on test loans too; those of the banks that
+            allow it come with the :class:`~strategies.exchange.Attendance` of the exchange.
+
+        Returns
+        -------
+        ScoreSums
 
         Raises
         ------
         QuorumError
             If too few banks answered.
         """
-        config = replace(self.task(state), part=part)
+        config = replace(self.task(state), part=part, own_metrics=own_metrics)
         return read_scores(self._ask(Task.EVALUATION, config, weights))
 
     def _ask(

@@ -9,13 +9,22 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 
 import numpy as np
-from flwr.app import ArrayRecord, ConfigRecord, Message, RecordDict
+from flwr.app import ArrayRecord, ConfigRecord, Message, MetricRecord, RecordDict
 from flwr.common.constant import ErrorCode
 from flwr.serverapp import Grid
 
 from fed_credit.errors import QuorumError
 from fed_credit.releases import ReleaseSpec
-from fed_credit.training.task import ARRAYS, CONFIG, RECEIPT, RELEASE, Task, TaskConfig
+from fed_credit.training.task import (
+    ARRAYS,
+    CONFIG,
+    METRICS,
+    OWN_METRICS,
+    RECEIPT,
+    RELEASE,
+    Task,
+    TaskConfig,
+)
 
 log = logging.getLogger("fed_credit.consortium")
 
@@ -36,6 +45,8 @@ class Attendance:
         Why, by bank, for those that were asked and are not.
     seconds : float
         From the question to the last answer.
+    own_metrics : mapping of str to mapping of str to float
+        By bank, what it told of its own test loans; of banks that allow it, when they were asked.
     """
 
     task: Task
@@ -43,6 +54,7 @@ class Attendance:
     answered: tuple[str, ...]
     missing: Mapping[str, str]
     seconds: float
+    own_metrics: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -145,6 +157,7 @@ class SumCollector:
     layout: ReleaseSpec
     answered: set[str] = field(default_factory=set)
     refused: dict[str, str] = field(default_factory=dict)
+    own_metrics: dict[str, dict[str, float]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self._sum = np.zeros(self.layout.size, dtype=np.int64)
@@ -164,6 +177,8 @@ class SumCollector:
         else:
             self._sum += vector
             self.answered.add(name)
+            if METRICS in reply.content.metric_records:
+                self.own_metrics[name] = _own_metrics(reply.content.metric_records[METRICS])
 
     def _vector(self, reply: Message, name: str) -> np.ndarray | str:
         """Return a reply's vector, or why it does not count."""
@@ -223,6 +238,7 @@ class SumCollector:
                 tuple(sorted(self.answered)),
                 missing,
                 time.perf_counter() - self._start,
+                self.own_metrics,
             )
         )
         reasons = "; ".join(f"{name}: {reason}" for name, reason in missing.items())
@@ -235,6 +251,15 @@ class SumCollector:
         if reasons:
             log.warning("'%s' in round %d goes on without %s", self.task, self.number, reasons)
         return self.layout.decode(self._sum)
+
+
+def _own_metrics(record: MetricRecord) -> dict[str, float]:
+    """Take what a bank may tell of itself, whatever else it says."""
+    return {
+        name: value
+        for name in OWN_METRICS
+        if isinstance(value := record.get(name), int | float) and math.isfinite(value)
+    }
 
 
 def exchange(

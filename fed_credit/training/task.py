@@ -27,6 +27,9 @@ from fed_credit.training.updates import update_entries
 # Names of the records in a message; both sides of the wire use them.
 ARRAYS, CONFIG, RELEASE, RECEIPT, METRICS = "arrays", "config", "release", "receipt", "metrics"
 
+# What a bank may tell of its own test loans; see TaskConfig.own_metrics.
+OWN_METRICS = ("auc", "ks", "brier", "log_loss", "loans", "bads")
+
 Scalar = bool | bytes | float | int | str  # what Flower's NumPyClient takes and gives
 
 

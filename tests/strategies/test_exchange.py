@@ -10,7 +10,15 @@ from typing import Any
 
 import numpy as np
 import pytest
-from flwr.app import Array, ArrayRecord, ConfigRecord, Context, Message, RecordDict
+from flwr.app import (
+    Array,
+    ArrayRecord,
+    ConfigRecord,
+    Context,
+    Message,
+    MetricRecord,
+    RecordDict,
+)
 
 from clients.bank import Bank
 from clients.gate import Gate
@@ -19,11 +27,12 @@ from fed_credit.config.bank import PolicySpec
 from fed_credit.config.convert import build
 from fed_credit.config.location import deploy_dir
 from fed_credit.config.yaml_file import read_mapping
+from fed_credit.data.book import Part
 from fed_credit.errors import QuorumError
 from fed_credit.runtime.local import InProcessGrid
 from fed_credit.training.run_spec import RunSpec
-from fed_credit.training.task import RECEIPT, RELEASE, Task, TaskConfig
-from strategies.exchange import Roster, SumCollector, exchange, identify, requests
+from fed_credit.training.task import METRICS, OWN_METRICS, RECEIPT, RELEASE, Task, TaskConfig
+from strategies.exchange import Attendance, Roster, SumCollector, exchange, identify, requests
 
 LIMITS = build(PolicySpec, read_mapping(deploy_dir() / "bank.yaml")["policy"])
 NODES = {2: "North Bank", 3: "South Bank", 4: "West Bank"}
@@ -296,3 +305,40 @@ def test_banks_are_asked_for_their_names(world: Any) -> None:
 def test_banks_that_do_not_come_up_are_counted(world: Any) -> None:
     with pytest.raises(QuorumError, match="Only 3 of 4 institutions came up"):
         identify(world.grid, 4, timeout=0.2)
+
+
+def test_own_metrics_are_kept_by_registered_name(make_world: Any, world: Any) -> None:
+    """Of the banks that allow it; the others take part in the sum all the same."""
+    state, config = world.prepared()
+    asked = replace(config, part=Part.TEST, own_metrics=True)
+    silent = make_world(
+        banks=Unruly(world, "West Bank", policy=Policy.of(replace(LIMITS, min_loans=1)))
+    )
+    seen: list[Attendance] = []
+
+    def ask(here: Any, how: TaskConfig) -> dict[str, np.ndarray]:
+        roster = replace(here.roster, after_exchange=seen.append)
+        arrays = ArrayRecord(state.weights)
+        return exchange(here.grid, roster, Task.EVALUATION, how, arrays, quorum=1.0, timeout=5.0)
+
+    everything = ask(world, asked)
+    some = ask(silent, asked)
+    ask(world, replace(asked, own_metrics=False))
+    assert [sorted(attendance.own_metrics) for attendance in seen] == [
+        ["North Bank", "South Bank", "West Bank"],
+        ["North Bank", "South Bank"],
+        [],
+    ]
+    for name in everything:
+        np.testing.assert_array_equal(everything[name], some[name])
+    own = seen[0].own_metrics
+    assert all(set(figures) == set(OWN_METRICS) for figures in own.values())
+    assert sum(figures["bads"] for figures in own.values()) == everything["scores/bads"].sum()
+
+
+def test_what_a_bank_says_of_itself_beyond_that_is_left_out(world: Any) -> None:
+    reply = _replies(world)["West Bank"]
+    reply.content[METRICS] = MetricRecord({"auc": 0.7, "ks": float("nan"), "loans": [1, 2], "x": 1})
+    collector = _collector(world)
+    collector.add(reply)
+    assert collector.own_metrics == {"West Bank": {"auc": 0.7}}
