@@ -23,6 +23,7 @@ _ROUND = re.compile(r"round \d+/\d+")
 # The last line of a traceback.
 _RAISED = re.compile(r"^fed_credit\.errors\.(\w+): (.+)$", re.MULTILINE)
 _FLOWERS_WORDS = "ServerApp failed with exception: "
+_LOST = "No heartbeat"
 
 
 def follow(control: Control, run_id: int, tell: Callable[[str], None]) -> tuple[Run, str]:
@@ -75,7 +76,8 @@ def check_completed(run: Run, log: str) -> None:
     """
     if run.status is RunStatus.COMPLETED:
         return
-    on = f" Go on with: fed-credit deploy run resume={run.name}" if _ROUND.search(log) else ""
+    begun = _ROUND.search(log) is not None or run.details.startswith(_LOST)
+    on = f" Go on with: fed-credit deploy run resume={run.name}" if begun else ""
     if run.status is RunStatus.STOPPED:
         raise RunFailedError(f"Run '{run.name}' ({run.run_id}) was stopped.{on}", _STOPPED)
     text, code = failure(run, log)
@@ -102,6 +104,8 @@ def failure(run: Run, log: str) -> tuple[str, int]:
         kind = getattr(errors, name, FedCreditError)
         # Of errors that carry their own code, the class has its parent's.
         return text, kind.exit_code
+    if run.details.startswith(_LOST):
+        return "it stopped answering, as after an end of the SuperLink or of its machine.", _BUG
     text = " ".join(run.details.removeprefix(_FLOWERS_WORDS).split())
     return text or "the SuperLink does not know why; see its log.", _BUG
 
