@@ -23,7 +23,7 @@ from fed_credit.config.load import CONFIG_FILE, compose, from_yaml, resolved_yam
 from fed_credit.config.location import schema_dir
 from fed_credit.config.spec import PartitionKind, SimulationSpec
 from fed_credit.data.load import resolve_schema
-from fed_credit.data.schema import Schema, load_schema
+from fed_credit.data.schema import load_schema
 from fed_credit.data.split import check_divisible_alone
 from fed_credit.errors import ConfigurationError, QuorumError
 from fed_credit.evaluation.sums import measure_sums
@@ -177,7 +177,8 @@ def run_deployed(grid: Grid, context: Context) -> None:
     bundled = _bundled_configuration(grid)
     request = read_request(context, bundled)
     spec, folder = request.spec, request.folder
-    schema = _schema(spec, folder, bundled)
+    schema_path = _schema_path(request, bundled)
+    schema = load_schema(schema_path)
     fields = schema.features(
         spec.data.decision_point,
         allow_late=spec.data.allow_late_fields,
@@ -186,8 +187,10 @@ def run_deployed(grid: Grid, context: Context) -> None:
     )
     run = RunSpec.of(spec, schema, fields, spec.seed)
     state = load_checkpoint(folder / CHECKPOINT, run)
-    write_text(folder / CONFIG_FILE, resolved_yaml(spec))
     names = _roster(grid, request, spec)
+    # From here on there is something to go on with; before, a mended command starts anew.
+    write_text(folder / SCHEMA, schema_path.read_text(encoding="utf-8"))
+    write_text(folder / CONFIG_FILE, resolved_yaml(spec))
     print(f"Run '{folder.name}' with {len(names)} banks: {', '.join(sorted(names.values()))}")
     metrics, diary = MetricsLog(folder / METRICS), _Diary(folder, spec.federation.num_rounds)
 
@@ -218,17 +221,15 @@ def run_deployed(grid: Grid, context: Context) -> None:
     print(f"Run '{folder.name}' is complete: {folder / RESULTS}")
 
 
-def _schema(spec: SimulationSpec, folder: Path, bundled: Path | None) -> Schema:
-    """Read the run's schema, and keep it with the run, which may be gone on with."""
-    kept = folder / SCHEMA
-    if spec.resume is None:
-        packaged = schema_dir() if bundled is None else bundled / "schemas"
-        path = packaged / f"{spec.data.schema}.yaml"
-        resolve_schema(spec.data.schema, packaged)
-        write_text(
-            kept, (path if path.exists() else local_path(spec.data.schema)).read_text("utf-8")
-        )
-    return load_schema(kept)
+def _schema_path(request: DeployedRun, bundled: Path | None) -> Path:
+    """Find the run's schema: kept with a run that is gone on with, or in its bundle, or here."""
+    if request.spec.resume is not None:
+        return request.folder / SCHEMA
+    packaged = schema_dir() if bundled is None else bundled / "schemas"
+    name = request.spec.data.schema
+    resolve_schema(name, packaged)  # says what is wrong with it
+    named = packaged / f"{name}.yaml"
+    return named if named.exists() else local_path(name)
 
 
 def _results(
