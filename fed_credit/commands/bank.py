@@ -9,6 +9,7 @@ from fed_credit.errors import ConfigurationError, suggestion
 _SUBCOMMANDS = {
     "key": "make the key pair by which this bank proves who it is",
     "run": "take part: hold the connection to the operator and answer",
+    "report": "compare the common model of a run with one on the bank's own loans alone",
 }
 
 
@@ -45,6 +46,10 @@ def run_command(arguments: Sequence[str]) -> int:
         from fed_credit.commands.bank_run import run_bank
 
         return run_bank(rest)
+    if head == "report":
+        from fed_credit.commands.bank_report import run_report
+
+        return run_report(rest)
     raise ConfigurationError(
         f"fed-credit bank has no '{head}'; choose one of {', '.join(_SUBCOMMANDS)}."
         f"{suggestion(head, _SUBCOMMANDS)}"

@@ -26,6 +26,7 @@ from fed_credit.node.home import Home
 # Until a child says otherwise: to take its task from the SuperNode.
 _START_SECONDS = 120.0
 _GIVE_UP_SECONDS = 90.0
+_REPORT_SECONDS = 24 * 3600.0
 _PR_SET_PDEATHSIG = 1
 
 log = logging.getLogger("fed_credit.worker")
@@ -63,6 +64,7 @@ class Child:
     answered: bool = False
     late: bool = False
     successor: bool = False
+    report: int | None = None
 
 
 class Children:
@@ -129,6 +131,7 @@ class Children:
             if "deadline" in said:
                 child.deadline = time.monotonic() + said["deadline"]
                 child.limit = said["limit"]
+            child.report = said.get("report", child.report)
             child.answered = child.answered or "done" in said
 
     def wait_seconds(self) -> float | None:
@@ -169,6 +172,20 @@ class Children:
                 return
         if child.on_end is not None:
             child.on_end(0 if child.answered else 1)
+        if child.report is not None:
+            self._make_report(child.report)
+
+    def _make_report(self, run_id: int) -> None:
+        """Compare the run's model with the bank's own, behind everything else on the machine."""
+
+        def work(tell: Callable[[dict[str, Any]], None]) -> int:
+            from fed_credit.node.report import make_in_background
+
+            make_in_background(self._home, run_id)
+            tell({"done": True})
+            return 0
+
+        self._fork(work, _REPORT_SECONDS).successor = True
 
     def _answer_for(self, dead: Child) -> None:
         def work(tell: Callable[[dict[str, Any]], None]) -> int:

@@ -36,6 +36,7 @@ from fed_credit.errors import FedCreditError, ReleaseError
 from fed_credit.node.bundle import check_bundle
 from fed_credit.node.call import CLIENT_COMMAND, Call
 from fed_credit.node.home import Home
+from fed_credit.node.report import wanted_report
 from fed_credit.runtime.pulls import pull_promptly
 
 # Time to hand over what was computed, and to be killed when a limit was not heard.
@@ -68,7 +69,7 @@ def run_task(home: Home, call: Call, tell: Tell, started: float) -> int:
     tell : callable
         Tells the process that watches this one: ``message`` (whom an answer goes to, as hex),
         ``deadline`` (seconds from now after which to kill), ``limit`` (of the computation, while
-        it lasts) and ``done``.
+        it lasts), ``done``, and ``report`` (a run whose own report is to be made).
     started : float
         ``time.monotonic()`` of the command's start, for the log.
 
@@ -96,6 +97,9 @@ def run_task(home: Home, call: Call, tell: Tell, started: float) -> int:
         steps.note("push")
         tell({"done": True})
         _write(home, message, outcome, steps)
+        run_id = message.metadata.run_id
+        if outcome == "answered" and wanted_report(home, run_id):
+            tell({"report": run_id})
         return 0
     except (_GoneError, RunNotRunningException):
         log.warning("A task was taken away: its run was stopped.")

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any
 
+from fed_credit.reporting.markdown import markdown_table
 from fed_credit.reporting.table import difference, level, number, verdict
 
 _METRICS = ("auc", "gini", "ks", "pr_auc", "log_loss", "brier", "ece")
@@ -42,7 +42,7 @@ def render_report(results: dict[str, Any]) -> str:
         f"Test AUC by bank, worst difference first; intervals at {level(results)} over {repeats}"
         " split(s). A bank with too few bad or good test loans is not assessable and enters no"
         " mean.",
-        _table(
+        markdown_table(
             [
                 *("bank", "train", "test", "bad"),
                 *(_NAMES[name] for name in contenders),
@@ -61,7 +61,7 @@ def render_report(results: dict[str, Any]) -> str:
             ],
         ),
         "## Over all test loans",
-        _table(
+        markdown_table(
             ["", *_METRICS, "mean of the banks' AUC"],
             [
                 [
@@ -78,7 +78,7 @@ def render_report(results: dict[str, Any]) -> str:
         + (" on the first split" if repeats > 1 else "")
         + "; the exact value lies within, where all banks answered.",
         "## Decision at the cut-off that validation loans choose",
-        _table(
+        markdown_table(
             ["", "cut-off PD", "approved", "bad among approved", "profit per loan"],
             [
                 [
@@ -92,7 +92,7 @@ def render_report(results: dict[str, Any]) -> str:
             ],
         ),
         "## Learning curve of the federated model (validation loans)",
-        _table(
+        markdown_table(
             ["round", "loss", "AUC"],
             [
                 [str(item["round"]), number(item["loss"], 4), number(item["auc"])]
@@ -100,7 +100,7 @@ def render_report(results: dict[str, Any]) -> str:
             ],
         ),
         "## Data",
-        _table(
+        markdown_table(
             ["rows", "used", "rejected", "unlabelled", "immature", "out of scope", "left out"],
             [
                 [
@@ -127,13 +127,6 @@ def render_report(results: dict[str, Any]) -> str:
         " machine give the same bits.",
     ]
     return "\n\n".join(block for block in blocks if block) + "\n"
-
-
-def _table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    lines = [header, ["---"] * len(header), *rows]
-    return "\n".join(
-        "| " + " | ".join(cell.replace("|", "\\|") for cell in line) + " |" for line in lines
-    )
 
 
 def _delta(bank: dict[str, Any]) -> list[str]:

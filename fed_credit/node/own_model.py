@@ -1,0 +1,156 @@
+"""A bank's own comparison: its model alone against the common one, on its own test loans."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import yaml
+
+from fed_credit.bank.cache import Prepared
+from fed_credit.bank.prepare import prepare
+from fed_credit.bank.received import Received
+from fed_credit.config.bank import BankSpec
+from fed_credit.config.convert import build
+from fed_credit.config.location import conf_dir
+from fed_credit.config.spec import EvaluationSpec
+from fed_credit.data.book import Part
+from fed_credit.evaluation.metrics import measure
+from fed_credit.evaluation.paired import differences, is_assessable
+from fed_credit.reporting.html.curves import POINTS, curves
+from fed_credit.reporting.results import versions
+from fed_credit.training.alone import AloneModel, Loans, train_alone
+from fed_credit.training.predict import default_probability
+
+ALONE, COMMON = "local", "federated"  # contenders, as in a simulation's results
+_KNOWS_NOTHING = 0.5  # PD from a bank that has no loan to learn from
+
+
+def compare_alone(bank: BankSpec, home: Path, run_id: int, received: Received) -> dict[str, Any]:
+    """Train the bank's own model alone and compare the common one with it.
+
+    The own model has the same family, passes over the loans and choice of the best round as the
+    common one had; test loans are those that the bank was asked about.
+
+    Parameters
+    ----------
+    bank : BankSpec
+        The bank.
+    home : Path
+        Its home folder.
+    run_id : int
+        The run.
+    received : Received
+        Its specification and model.
+
+    Returns
+    -------
+    dict
+        The body of the bank's ``results.json``: plain values, NaN where a figure is not defined.
+
+    Raises
+    ------
+    FedCreditError
+        If the bank's loans cannot be read, or are no longer those of the run.
+    """
+    run, model = received.run, received.model
+    loans = prepare(bank, run, run_id, home)
+    evaluation = _evaluation()
+    train, validation, test = (
+        _loans(loans, part) for part in (Part.TRAIN, Part.VALIDATION, Part.TEST)
+    )
+    alone = None
+    if len(train.y):
+        alone = train_alone(bank.name, train, validation, run, run.rounds)
+    x = model.preprocessor.transform(test.frame)
+    pds = {
+        ALONE: np.full(len(test.y), _KNOWS_NOTHING)
+        if alone is None
+        else alone.score(test.frame, run),
+        COMMON: default_probability(model.weights, x, run.model, model.log_odds_offset),
+    }
+    measured = {
+        name: asdict(measure(test.y, p, calibration_bins=evaluation.calibration_bins))
+        for name, p in pds.items()
+    }
+    compared = differences(test.y, pds[ALONE], pds[COMMON], evaluation)
+    profit = evaluation.profit
+    return {
+        "bank": bank.name,
+        "run": str(run_id),
+        "assessable": is_assessable(test.y, evaluation),
+        "loans": {
+            **{part.name.lower(): int(np.sum(loans.parts == part)) for part in Part},
+            "test_bads": int(test.y.sum()),
+        },
+        "test": measured,
+        "differences": [
+            {
+                "measure": item.measure,
+                "alone": item.one,
+                "federated": item.other,
+                **asdict(item.interval),
+                "verdict": item.verdict,
+            }
+            for item in compared
+        ],
+        "points": POINTS,
+        "curves": {
+            name: curves(
+                [(test.y, p)],
+                groups=evaluation.calibration_bins,
+                gain_good=profit.gain_good,
+                loss_bad=profit.loss_bad,
+            )
+            for name, p in pds.items()
+        }
+        if len(test.y)
+        else {},
+        "model": _model(received, alone),
+        "data": {**asdict(loans.report), "features": [item.name for item in run.features]},
+        "settings": {
+            "decision_point": str(run.decision_point),
+            "target": run.population.target_text,
+            "split": str(run.population.split.kind),
+            "rounds": run.rounds,
+            "local_epochs": run.local_epochs,
+            "seed": run.seed,
+        },
+        "evaluation": {
+            "confidence": evaluation.confidence,
+            "min_bads": evaluation.min_bads,
+            "calibration_bins": evaluation.calibration_bins,
+        },
+        "versions": versions(),
+        "warnings": list(loans.warnings),
+    }
+
+
+def _loans(loans: Prepared, part: Part) -> Loans:
+    rows = np.flatnonzero(loans.parts == part)
+    return Loans(loans.book.features.iloc[rows], np.asarray(loans.book.y[rows]))
+
+
+def _model(received: Received, alone: AloneModel | None) -> dict[str, Any]:
+    model = received.model
+    return {
+        "family": model.model.family,
+        "sha256": model.sha256,
+        "preprocessor_sha256": model.preprocessor.fingerprint,
+        "columns": len(model.preprocessor.columns),
+        "alone": None
+        if alone is None
+        else {
+            "columns": len(alone.preprocessor.columns),
+            "best_round": alone.best_round,
+            "steps": alone.steps,
+        },
+    }
+
+
+def _evaluation() -> EvaluationSpec:
+    """Return how a simulation compares by default, for levels and numbers of loans."""
+    packaged = yaml.safe_load((conf_dir() / "config.yaml").read_text(encoding="utf-8"))
+    return build(EvaluationSpec, packaged["evaluation"])
