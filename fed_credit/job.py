@@ -42,6 +42,8 @@ class FederatedJob:
         Called with the state before the first round, after each and at the end.
     after_exchange : callable
         Called with who answered in each exchange.
+    own_metrics : bool
+        Whether banks are asked for their own test metrics, which they give if their policy says so.
     """
 
     spec: RunSpec
@@ -52,6 +54,7 @@ class FederatedJob:
     state: TrainingState | None
     after_round: Callable[[TrainingState], None]
     after_exchange: Callable[[Attendance], None] = lambda attendance: None
+    own_metrics: bool = False
 
 
 @dataclass(frozen=True)
@@ -87,7 +90,8 @@ def run_job(grid: Grid, job: FederatedJob) -> FederatedOutcome:
     state = consortium.prepare() if job.state is None else job.state
     strategy = build_strategy(job.strategy, federation, roster, consortium.task(state))
     consortium.train(state, strategy, job.after_round)
-    return FederatedOutcome(state, consortium.evaluate(state, state.best_weights, Part.TEST))
+    test = consortium.evaluate(state, state.best_weights, Part.TEST, own_metrics=job.own_metrics)
+    return FederatedOutcome(state, test)
 
 
 def make_server_app(job: FederatedJob, deliver: Callable[[FederatedOutcome], None]) -> ServerApp:

@@ -208,6 +208,7 @@ def run_deployed(grid: Grid, context: Context) -> None:
         state=state,
         after_round=after_round,
         after_exchange=diary.note_exchange,
+        own_metrics=True,
     )
     start = time.perf_counter()
     outcome = run_job(StreamingGrid(grid, threading.Event(), _PULL_SECONDS), job)
@@ -257,6 +258,8 @@ def _results(
             **artefact.about,
         },
         "test": {"loans": outcome.test.n, "from_sums": asdict(test)},
+        # Of the banks whose bank.yaml lets them out.
+        "own_metrics": dict(exchanges[-1].own_metrics),
         "rounds": [asdict(measured) for measured in state.history],
         "exchanges": [asdict(attendance) for attendance in exchanges],
         "timing": {"wall_s": wall_s},
