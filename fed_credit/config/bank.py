@@ -40,7 +40,7 @@ class PolicySpec:
         Largest run that is answered: features, weights, rounds, passes per round, and cells per
         class of a score histogram.
     max_exchanges_per_run : int
-        Messages that leave the bank in one run, refusals among them.
+        Answers to one run; refusals are not counted.
     min_loans : int
         What is made of fewer loans does not leave.
     max_seconds : float
