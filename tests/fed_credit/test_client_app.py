@@ -11,6 +11,8 @@ from flwr.app import ArrayRecord, ConfigRecord, Message, RecordDict
 from flwr.app.user_config import UserConfig
 
 from clients.adapter import make_client_app
+from clients.ledger import LEDGER
+from clients.ledger_check import read, verify
 from fed_credit.client_app import BANK_KEY, NodeBanks, app
 from fed_credit.data.split import assign_parts
 from fed_credit.job import FederatedJob, FederatedOutcome, run_job
@@ -115,3 +117,23 @@ def test_what_allows_changes_holds_from_the_next_message_on(homes: Any) -> None:
     reason = _ask(homes, lambda home: homes.change(0, schema="synthetic"))
     assert "by the schema 'synthetic', and the run asks for 'small business'" in reason
     assert str(homes.folder) not in reason
+
+
+def test_what_leaves_is_written_down_in_the_banks_home(homes: Any) -> None:
+    assert _ask(homes, lambda home: None) == ""
+    refused = _ask(homes, lambda home: homes.change(0, policy={"min_loans": 10**6}))
+    assert "policy.min_loans" in refused
+    ledger = homes.path(0) / LEDGER
+    assert not verify(ledger).problems
+    assert [(line.task, line.kind, line.text) for line in read(ledger)] == [
+        ("counts", "release", ""),
+        ("counts", "error", refused),
+    ]
+
+
+def test_a_bank_that_answered_a_run_often_enough_stops(homes: Any) -> None:
+    def allow_one(home: Path) -> None:
+        homes.change(0, policy={"max_exchanges_per_run": 1})
+
+    assert _ask(homes, allow_one) == ""
+    assert "policy.max_exchanges_per_run" in _ask(homes, allow_one)
