@@ -16,6 +16,7 @@ _PER_SIGN = (_MAX_EXPONENT - _MIN_EXPONENT + 1) * SUB_BINS
 ZERO_BIN = _PER_SIGN
 NUM_BINS = 2 * _PER_SIGN + 1
 REFINED_BINS = 256
+SMALLEST = 5e-324  # the float next to zero
 
 
 def bin_index(values: np.ndarray) -> np.ndarray:
@@ -69,3 +70,22 @@ def refined_index(values: np.ndarray, low: float, high: float) -> np.ndarray:
 def refined_value(part: int, low: float, high: float) -> float:
     """Return the edge towards zero of one part of ``[low, high]``, which the part holds."""
     return low + (part if low >= 0 else part + 1) * (high - low) / REFINED_BINS
+
+
+def bin_limits(index: int) -> tuple[float, float]:
+    """Return ``(start, stop)`` of the values that one bin holds, ``start <= value < stop``.
+
+    Unlike :func:`bin_edges` it says which edge belongs to the bin, and how far the innermost and
+    outermost bins reach.
+    """
+    if index == ZERO_BIN:
+        return 0.0, SMALLEST
+    near, far = sorted(abs(edge) for edge in bin_edges(index))
+    start = SMALLEST if abs(index - ZERO_BIN) == 1 else near
+    stop = np.inf if index in (0, NUM_BINS - 1) else far
+    return (start, stop) if index > ZERO_BIN else mirrored(start, stop)
+
+
+def mirrored(start: float, stop: float) -> tuple[float, float]:
+    """Return ``(start, stop)`` of the negatives of the values in ``start <= value < stop``."""
+    return float(np.nextafter(-stop, np.inf)), float(np.nextafter(-start, np.inf))

@@ -1,0 +1,1 @@
+"""Scorecards from summed counts: classing, selection, points, calibration, grades, export."""
