@@ -122,7 +122,7 @@ def bank_files(spec: ConsortiumSpec, bank: ConsortiumBankSpec) -> list[KitFile]:
         "name": bank.name,
         "runtime_port": bank.runtime_port,
         "schema": spec.schema if spec.schema is not None and not own_schema else SCHEMA_FILE,
-        "default": read_mapping(deploy_dir() / BANK_FILE),
+        "default": _packaged(),
     }
     files = [
         _file("bank", BANK_FILE, words, once=True),
@@ -226,6 +226,11 @@ def _environment() -> jinja2.Environment:
     # JSON's spelling of texts, lists and truth values is also YAML's and TOML's.
     made.filters["quoted"] = lambda value: json.dumps(value, ensure_ascii=False)
     return made
+
+
+@cache
+def _packaged() -> dict[str, Any]:
+    return read_mapping(deploy_dir() / BANK_FILE)
 
 
 def _schema(path: Path) -> bytes:
