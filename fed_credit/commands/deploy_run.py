@@ -106,7 +106,7 @@ def _parse(arguments: Sequence[str]) -> argparse.Namespace:
 
 
 def _submit(control: Control, operator: OperatorSpec, given: argparse.Namespace, name: str) -> int:
-    from fed_credit.deploy.control import NodeStatus
+    from fed_credit.deploy.records import NodeStatus
     from fed_credit.deploy.submit import expected_banks, submit
 
     banks = expected_banks(operator, control.nodes())

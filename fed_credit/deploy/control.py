@@ -9,14 +9,12 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
-from dataclasses import dataclass
 from datetime import UTC, datetime
-from enum import Enum
 from types import TracebackType
 
 import httpx
 from cryptography.hazmat.primitives.serialization import load_ssh_public_key
-from flwr.common.serde import user_config_from_proto, user_config_to_proto
+from flwr.common.serde import user_config_to_proto
 from flwr.proto.control_pb2 import (
     ListNodesRequest,
     ListRunsRequest,
@@ -27,8 +25,6 @@ from flwr.proto.control_pb2 import (
     UnregisterNodeRequest,
 )
 from flwr.proto.fab_pb2 import Fab
-from flwr.proto.node_pb2 import NodeInfo
-from flwr.proto.run_pb2 import Run as RunProto
 from flwr.supercore.control import ControlHttpClient
 from flwr.supercore.interceptors.http.utils import add_headers
 from flwr.supercore.primitives.asymmetric import public_key_to_bytes
@@ -37,92 +33,8 @@ from flwr.supercore.runtime_version_compatibility import RuntimeVersionMetadata
 
 from fed_credit.config.operator import OperatorSpec
 from fed_credit.deploy.channel import explain, operator_context
+from fed_credit.deploy.records import Node, Run, node_of, run_of
 from fed_credit.errors import ConfigurationError, DeploymentError
-
-# Flower calls a node online for so many intervals after its last sign of life.
-_PATIENCE = 2
-
-
-class NodeStatus(Enum):
-    """Where a registered key stands."""
-
-    REGISTERED = "registered"
-    ONLINE = "online"
-    OFFLINE = "offline"
-    UNREGISTERED = "unregistered"
-
-
-class RunStatus(Enum):
-    """Where a run stands."""
-
-    PENDING = "pending"
-    STARTING = "starting"
-    RUNNING = "running"
-    COMPLETED = "completed"
-    FAILED = "failed"
-    STOPPED = "stopped"
-
-    @property
-    def finished(self) -> bool:
-        """Whether nothing more will happen."""
-        return self in (RunStatus.COMPLETED, RunStatus.FAILED, RunStatus.STOPPED)
-
-
-@dataclass(frozen=True)
-class Node:
-    """A registered key.
-
-    Parameters
-    ----------
-    node_id : int
-        Flower's number.
-    name : str
-        Under which it was registered; empty without one.
-    public_key : bytes
-        As :func:`key_bytes` gives it.
-    status : NodeStatus
-        Registered and never seen, online, offline, or unregistered for good.
-    last_seen : datetime or None
-        Of the last sign of life, UTC, to a minute; ``None`` if it never connected.
-    """
-
-    node_id: int
-    name: str
-    public_key: bytes
-    status: NodeStatus
-    last_seen: datetime | None
-
-
-@dataclass(frozen=True)
-class Run:
-    """A run as the SuperLink knows it.
-
-    Parameters
-    ----------
-    run_id : int
-        Flower's number.
-    config : mapping of str to object
-        The run configuration that was submitted.
-    status : RunStatus
-        Where it stands.
-    details : str
-        Why it failed, as Flower tells it.
-    submitted, started, finished : datetime or None
-        UTC.
-    """
-
-    run_id: int
-    config: Mapping[str, object]
-    status: RunStatus
-    details: str
-    submitted: datetime | None
-    started: datetime | None
-    finished: datetime | None
-
-    @property
-    def name(self) -> str:
-        """Name of the run's folder."""
-        return str(self.config.get("name") or f"run-{self.run_id}")
 
 
 class Control(AbstractContextManager["Control"]):
@@ -163,7 +75,7 @@ class Control(AbstractContextManager["Control"]):
         """Return all keys that were ever registered, unregistered ones among them."""
         with self._translated():
             answer = self._client.ListNodes(ListNodesRequest())
-        return [_node(info) for info in answer.nodes_info]
+        return [node_of(info) for info in answer.nodes_info]
 
     def register(self, name: str, public_key: bytes) -> int:
         """Register a key under a bank's name; return its node id.
@@ -212,14 +124,14 @@ class Control(AbstractContextManager["Control"]):
         """Return the newest runs, newest first."""
         with self._translated():
             answer = self._client.ListRuns(ListRunsRequest(limit=limit))
-        found = [_run(run) for run in answer.run_dict.values()]
+        found = [run_of(run) for run in answer.run_dict.values()]
         return sorted(found, key=lambda run: (run.submitted or _EPOCH, run.run_id), reverse=True)
 
     def run(self, run_id: int) -> Run:
         """Return one run."""
         with self._translated():
             answer = self._client.ListRuns(ListRunsRequest(run_id=run_id))
-        return _run(answer.run_dict[run_id])
+        return run_of(answer.run_dict[run_id])
 
     def stop_run(self, run_id: int) -> None:
         """Stop a run that has not finished."""
@@ -308,30 +220,3 @@ class _Version:
     def intercept(self, context: ProtobufRequestContext, call_next: ProtobufCall) -> httpx.Response:
         add_headers(context.request, self._headers)
         return call_next(context)
-
-
-def _node(info: NodeInfo) -> Node:
-    status = NodeStatus(info.status)
-    seen = None
-    if info.HasField("online_until"):
-        # Online, it counts from the last sign of life; later it is when the patience ended.
-        left = _PATIENCE * info.heartbeat_interval if status is NodeStatus.ONLINE else 0
-        seen = datetime.fromtimestamp(info.online_until - left, UTC)
-    return Node(info.node_id, info.name, info.public_key, status, seen)
-
-
-def _run(run: RunProto) -> Run:
-    word = run.status.sub_status or run.status.status
-    return Run(
-        run.run_id,
-        user_config_from_proto(run.override_config),
-        RunStatus(word),
-        run.status.details,
-        _time(run.pending_at),
-        _time(run.running_at) or _time(run.starting_at),
-        _time(run.finished_at),
-    )
-
-
-def _time(text: str) -> datetime | None:
-    return datetime.fromisoformat(text) if text else None

@@ -8,7 +8,8 @@ import time
 from collections.abc import Callable
 
 from fed_credit import errors
-from fed_credit.deploy.control import Control, Run, RunStatus
+from fed_credit.deploy.control import Control
+from fed_credit.deploy.records import Run, RunStatus
 from fed_credit.errors import DeploymentError, FedCreditError, RunFailedError
 
 _POLL_S = 1.0
@@ -107,7 +108,9 @@ def failure(run: Run, log: str) -> tuple[str, int]:
     if run.details.startswith(_LOST):
         return "it stopped answering, as after an end of the SuperLink or of its machine.", _BUG
     text = " ".join(run.details.removeprefix(_FLOWERS_WORDS).split())
-    return text or "the SuperLink does not know why; see its log.", _BUG
+    if not text:
+        text = "the SuperLink does not know why; see its log"
+    return f"{text.rstrip('.')}.", _BUG
 
 
 class _LogReader(threading.Thread):

@@ -9,8 +9,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from fed_credit.config.operator import BankStatus, OperatorSpec
-from fed_credit.deploy.control import Control, Node, NodeStatus, Run, RunStatus, key_bytes
+from fed_credit.deploy.control import Control, key_bytes
 from fed_credit.deploy.follow import failure
+from fed_credit.deploy.records import Node, NodeStatus, Run, RunStatus
 from fed_credit.deploy.results import fetch_text, superlink_is_here
 from fed_credit.errors import DeploymentError
 from fed_credit.training.metrics_log import METRICS
@@ -74,20 +75,29 @@ def print_status(found: dict[str, Any], console: Console) -> None:
             "now" if bank["online"] else _ago(bank["last_seen"], now),
         )
     console.print(banks)
+    if not found["runs"]:
+        console.print("No run yet.")
+        return
     runs = Table(title="Runs, newest first", title_justify="left")
-    for title in ("run", "name", "status", "rounds", "started", "took", "why"):
-        runs.add_column(title, overflow="fold", justify="right" if title == "rounds" else "left")
+    runs.add_column("run", overflow="fold")
+    runs.add_column("number", no_wrap=True)
+    runs.add_column("status")
+    runs.add_column("rounds", justify="right")
+    runs.add_column("started, UTC", no_wrap=True)
+    runs.add_column("took", justify="right", no_wrap=True)
     for run in found["runs"]:
         runs.add_row(
-            str(run["id"]),
             escape(run["name"]),
+            run["id"],
             run["status"],
             "-" if run["rounds"] is None else str(run["rounds"]),
-            "-" if run["started"] is None else f"{run['started'][:16].replace('T', ' ')} UTC",
+            "-" if run["started"] is None else run["started"][5:16].replace("T", " "),
             "-" if run["seconds"] is None else _span(run["seconds"]),
-            escape(run["reason"] or ""),
         )
-    console.print(runs if found["runs"] else "No run yet.")
+    console.print(runs)
+    for run in found["runs"]:
+        if run["reason"]:
+            console.print(f"{escape(run['name'])}: {escape(run['reason'])}")
 
 
 def _banks(operator: OperatorSpec, nodes: Sequence[Node]) -> list[dict[str, Any]]:

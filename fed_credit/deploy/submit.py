@@ -15,7 +15,8 @@ from fed_credit.config.operator import OperatorSpec
 from fed_credit.config.spec import SimulationSpec
 from fed_credit.data.load import resolve_schema
 from fed_credit.deploy.bundle import build_bundle
-from fed_credit.deploy.control import Control, Node, NodeStatus, Run, key_bytes
+from fed_credit.deploy.control import Control, key_bytes
+from fed_credit.deploy.records import Node, NodeStatus, Run
 from fed_credit.errors import ConfigurationError, DeploymentError
 from fed_credit.files import local_path
 from fed_credit.runtime.deployment import deployable

@@ -6,7 +6,8 @@ from collections.abc import Callable
 from typing import TypeGuard
 
 from fed_credit.config.operator import BankStatus, OperatorSpec
-from fed_credit.deploy.control import Control, Node, NodeStatus, key_bytes
+from fed_credit.deploy.control import Control, key_bytes
+from fed_credit.deploy.records import Node, NodeStatus
 from fed_credit.errors import DeploymentError
 
 _WHY = {BankStatus.RETIRED: "has a newer key", BankStatus.REMOVED: "was removed"}

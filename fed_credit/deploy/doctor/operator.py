@@ -24,7 +24,7 @@ from fed_credit.deploy.doctor.registration import closed_to_strangers
 from fed_credit.deploy.pki import LOOPBACK, Role, read_certificate
 
 if TYPE_CHECKING:
-    from fed_credit.deploy.control import Node
+    from fed_credit.deploy.records import Node
 
 _RENEW = "fed-credit provision consortium.yaml --renew, then start the SuperLink and nginx again."
 _REMAKE = "fed-credit provision consortium.yaml, then start the SuperLink and nginx again."
@@ -179,7 +179,8 @@ def _proxy(spec: OperatorSpec) -> Iterator[Finding]:
 
 def _banks(spec: OperatorSpec) -> Iterator[Finding]:
     """Compare the list of banks with the keys that the SuperLink has registered."""
-    from fed_credit.deploy.control import Control, NodeStatus, key_bytes
+    from fed_credit.deploy.control import Control, key_bytes
+    from fed_credit.deploy.records import NodeStatus
 
     with Control(spec) as control:
         nodes = {

@@ -27,7 +27,8 @@ from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 import fed_credit.deploy
 from fed_credit.config.operator import BankEntry, BankStatus, OperatorSpec, load_operator
-from fed_credit.deploy.control import Control, NodeStatus
+from fed_credit.deploy.control import Control
+from fed_credit.deploy.records import NodeStatus
 
 _BIN = Path(sys.executable).parent
 _TEMPLATES = Path(fed_credit.deploy.__file__).parent / "templates"

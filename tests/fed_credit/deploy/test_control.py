@@ -12,7 +12,8 @@ from typing import Any
 import pytest
 
 from fed_credit.config.operator import EndpointSpec
-from fed_credit.deploy.control import Control, NodeStatus, key_bytes
+from fed_credit.deploy.control import Control, key_bytes
+from fed_credit.deploy.records import NodeStatus
 from fed_credit.errors import ConfigurationError, DeploymentError
 
 pytestmark = pytest.mark.usefixtures("forget_nodes")

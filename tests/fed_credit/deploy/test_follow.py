@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from fed_credit.deploy.control import Run, RunStatus
 from fed_credit.deploy.follow import check_completed, failure
+from fed_credit.deploy.records import Run, RunStatus
 from fed_credit.errors import RunFailedError
 
 TRACEBACK = """\
@@ -51,7 +51,7 @@ def test_the_server_app_s_own_error_is_the_reason(last: str, code: int) -> None:
 @pytest.mark.parametrize(
     ("details", "text"),
     [
-        ("ServerApp failed with exception: division by\nzero", "division by zero"),
+        ("ServerApp failed with exception: division by\nzero", "division by zero."),
         ("", "the SuperLink does not know why; see its log."),
         ("No heartbeat received from the task", "it stopped answering, as after an end of"),
     ],

@@ -32,8 +32,9 @@ from flwr.supercore.protobuf.constants import PROTOBUF_MEDIA_TYPE
 
 from fed_credit.config.operator import EndpointSpec
 from fed_credit.deploy.bundle import build_bundle
-from fed_credit.deploy.control import Control, NodeStatus, RunStatus, key_bytes
+from fed_credit.deploy.control import Control, key_bytes
 from fed_credit.deploy.follow import follow
+from fed_credit.deploy.records import NodeStatus, RunStatus
 from fed_credit.errors import DeploymentError
 
 pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("forget_nodes")]

@@ -10,7 +10,8 @@ from typing import Any
 import pytest
 
 from fed_credit.config.operator import BankStatus
-from fed_credit.deploy.control import Control, NodeStatus, key_bytes
+from fed_credit.deploy.control import Control, key_bytes
+from fed_credit.deploy.records import NodeStatus
 from fed_credit.deploy.sync import sync
 from fed_credit.errors import DeploymentError
 
