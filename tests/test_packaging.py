@@ -81,7 +81,12 @@ def test_the_wheel_works_outside_the_repository(tmp_path: Path) -> None:
     packaged = {
         f"fed_credit/conf/{path.relative_to(conf_dir())}" for path in conf_dir().rglob("*.yaml")
     }
-    assert packaged <= names
+    templates = {
+        str(path.relative_to(ROOT))
+        for path in (ROOT / "fed_credit" / "deploy" / "templates").rglob("*.j2")
+    }
+    assert templates
+    assert packaged | templates <= names
     tops = {name.split("/")[0] for name in names if ".dist-info/" not in name}
     assert tops == {"fed_credit", "clients", "strategies"}
 
