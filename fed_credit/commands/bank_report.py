@@ -43,10 +43,10 @@ def run_report(arguments: Sequence[str]) -> int:
     given = parser.parse_args(list(arguments))
 
     from fed_credit.node.home import Home
-    from fed_credit.node.report import latest_run, make_report
+    from fed_credit.node.report import PAGE, latest_run, make_report
 
     home = Home(given.home.resolve())
     report = make_report(home, latest_run(home) if given.run is None else given.run)
     print(report.read_text(encoding="utf-8"))
-    print(f"Report: {report}")
+    print(f"Report: {report.with_name(PAGE)}")
     return 0

@@ -15,7 +15,7 @@ from fed_credit.errors import ConfigurationError, FedCreditError
 from fed_credit.files import plain
 from fed_credit.node.home import Home
 
-REPORT, RESULTS = "report.md", "results.json"
+REPORT, PAGE, RESULTS = "report.md", "report.html", "results.json"
 _LAST = 19  # niceness: whatever else wants the processor goes first
 
 log = logging.getLogger("fed_credit.bank")
@@ -61,7 +61,8 @@ def make_report(home: Home, run_id: int) -> Path:
     Returns
     -------
     Path
-        The report, Markdown; ``results.json`` beside it holds its figures and is written last.
+        The report, Markdown. Beside it lie ``report.html``, a page in English and Chinese, and
+        ``results.json``, its figures, which is written last.
 
     Raises
     ------
@@ -70,12 +71,14 @@ def make_report(home: Home, run_id: int) -> Path:
     """
     from fed_credit.node.own_model import compare_alone
     from fed_credit.reporting.bank_report import render_bank_report
+    from fed_credit.reporting.html.bank_page import render_bank_page
 
     bank = load_bank(home.bank_file)
     results = plain(compare_alone(bank, home.root, run_id, received(home.root, run_id)))
     folder = run_folder(home.root, run_id)
     body = json.dumps(results, indent=2, ensure_ascii=False, allow_nan=False)
-    for name, text in ((REPORT, render_bank_report(results)), (RESULTS, body + "\n")):
+    pages = {REPORT: render_bank_report(results), PAGE: render_bank_page(results)}
+    for name, text in (*pages.items(), (RESULTS, body + "\n")):
         with private_file(folder / name) as path:
             path.write_text(text, encoding="utf-8")
     return folder / REPORT

@@ -140,7 +140,7 @@ def _settings(results: dict[str, Any]) -> str:
     return (
         f"Decision point: {settings['decision_point']}. Target: {settings['target']}. Split:"
         f" {settings['split']}, seed {settings['seed']}. Model `{model['family']}`,"
-        f" {settings['rounds']} rounds of {settings['local_epochs']} passes, weights SHA-256"
-        f" `{model['sha256']}`. {trained} The common model lies in `model/`. This report stays at"
-        " the bank."
+        f" {settings['rounds']} rounds, {settings['local_epochs']} passes over the loans in each,"
+        f" weights SHA-256 `{model['sha256']}`. {trained} The common model lies in `model/`. This"
+        " report stays at the bank."
     )

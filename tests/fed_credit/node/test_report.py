@@ -96,7 +96,10 @@ def test_a_bank_finds_what_one_place_with_all_banks_finds_for_it(ended: Ended) -
         assert text.startswith(f"# {theirs['name']}: the common model against your own, run 1")
         assert f"{results['test']['federated']['ks']:.4f}" in text
         assert f"{results['loans']['test']} test loans" in text
-        for path in (report, report.parent / "results.json"):
+        page = (report.parent / "report.html").read_text(encoding="utf-8")
+        assert "共同模型" in page and page.count("<figure") == 3
+        assert f"{results['test']['local']['brier']:.4f}" in page
+        for path in (report, report.parent / "report.html", report.parent / "results.json"):
             assert path.stat().st_mode & 0o777 == 0o600
 
 
@@ -143,7 +146,9 @@ def test_the_command_prints_and_names_the_report(
     assert main(["bank", "report", "--home", str(home)]) == 0
     shown = capsys.readouterr().out
     assert "# Lake Bank: the common model against your own, run 1" in shown
-    assert f"Report: {home / 'state' / 'runs' / '1' / 'report.md'}" in shown
+    page = home / "state" / "runs" / "1" / "report.html"
+    assert f"Report: {page}" in shown
+    assert "Lake Bank: the common model against your own" in page.read_text(encoding="utf-8")
     monkeypatch.chdir(home)
     assert main(["bank", "report", "--run", "1"]) == 0
     capsys.readouterr()
