@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import os
+import selectors
 import shutil
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -26,6 +28,7 @@ from fed_credit.evaluation.metrics import auc
 from fed_credit.evaluation.paired import differences
 from fed_credit.job import FederatedJob, FederatedOutcome, run_job
 from fed_credit.node import report as module
+from fed_credit.node.children import Children
 from fed_credit.node.home import Home
 from fed_credit.node.report import latest_run, make_in_background, make_report, wanted_report
 from fed_credit.runtime.local import InProcessGrid
@@ -128,6 +131,35 @@ def make_in_background_in_a_child(home: Home) -> None:
         finally:
             os._exit(4)
     assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 0
+
+
+def test_the_worker_makes_a_report_after_the_answer(
+    ended: Ended, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A task's child tells of the run's end; another one makes the report once it is gone."""
+
+    def answered(home: Home, call: object, tell: Any, started: float) -> int:
+        tell({"done": True})
+        if wanted_report(home, 1):
+            tell({"report": 1})
+        return 0
+
+    monkeypatch.setattr("fed_credit.node.task.run_task", answered)
+    monkeypatch.setattr("fed_credit.node.call.parse_call", lambda words: words)
+    home, codes, stamps = ended.home(2), [], []
+    with selectors.DefaultSelector() as selector:
+        children = Children(home, selector)
+        for _ in range(2):  # the second time there is one
+            children.start(["a task"], time.monotonic(), codes.append)
+            end = time.monotonic() + 120
+            while len(children) and time.monotonic() < end:
+                for key, _ in selector.select(0.05):
+                    children.read(key.data)
+                children.tend()
+            page = home.root / "state" / "runs" / "1" / "report.html"
+            stamps.append(page.stat().st_mtime_ns)
+    assert codes == [0, 0]
+    assert stamps[0] == stamps[1]
 
 
 def test_what_goes_wrong_in_the_background_is_logged(
