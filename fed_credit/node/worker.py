@@ -40,7 +40,6 @@ PRELOADED = (
     "fed_credit.node.task",
     "fed_credit.client_app",
     "clients.tasks",
-    "fed_credit.models.loan_risk",
 )
 # Libraries that start threads when they are imported, unless told so; read by these before.
 ENVIRONMENT = {
@@ -184,6 +183,16 @@ def threads() -> int:
     return len(list(tasks.iterdir())) if tasks.is_dir() else threading.active_count()
 
 
+def preload() -> None:
+    """Import what tasks import; starts no thread, given :data:`ENVIRONMENT`."""
+    for module in PRELOADED:
+        importlib.import_module(module)
+    from fed_credit.models import FAMILIES, family
+
+    for name in FAMILIES:
+        family(name)
+
+
 def listen(home: Home) -> socket.socket:
     """Listen in the bank's ``state`` folder, for the bank's own user alone.
 
@@ -215,8 +224,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     log_to_stderr()
     if given.once:
         return Worker(home).once(given.once, given.starter or os.getppid())
-    for module in PRELOADED:
-        importlib.import_module(module)
+    preload()
     if threads() > 1:
         log.error("The worker has %d threads after its imports; tasks run without it", threads())
         return THREADED

@@ -15,7 +15,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-_HOOK = '''
+_HOOK = """
 import json, os, sys
 
 _LOG = {log!r}
@@ -24,7 +24,8 @@ _LOG = {log!r}
 def _heard(event, arguments):
     if event == "socket.connect":
         address = arguments[1]
-        said = ["connect", *(map(str, address[:2]) if isinstance(address, tuple) else (str(address), ""))]
+        where = address if isinstance(address, tuple) else (address, "")
+        said = ["connect", str(where[0]), str(where[1])]
     elif event in ("socket.getaddrinfo", "socket.gethostbyname", "socket.gethostbyaddr"):
         said = ["resolve", str(arguments[0]), str(arguments[1]) if len(arguments) > 1 else ""]
     else:
@@ -36,7 +37,7 @@ def _heard(event, arguments):
 
 
 sys.addaudithook(_heard)
-'''
+"""
 
 
 @dataclass(frozen=True)
