@@ -17,12 +17,13 @@ from fed_credit.config.convert import plain
 from fed_credit.config.location import schema_dir
 from fed_credit.data.load import resolve_schema
 from fed_credit.data.records import RejectedRowsError
-from fed_credit.errors import DataError, FedCreditError
+from fed_credit.errors import DataError, FedCreditError, ReleaseError
 from fed_credit.training.run_spec import RunSpec
 
 # Beneath a bank's home folder.
 CACHE, RUNS = Path("state") / "cache", Path("state") / "runs"
 REJECTED = "rejected_rows.csv"
+_NOTE = "loans-"
 
 log = logging.getLogger("fed_credit.bank")
 
@@ -36,8 +37,9 @@ def prepare(bank: BankSpec, run: RunSpec, run_id: int, home: Path) -> Prepared:
     """Return a bank's loans for a run, from its cache where it can.
 
     The first task of a run settles which loans it is about: later tasks get the same ones, though a
-    new export may have taken the place of the file by then. Files are known by their size and
-    times; a database may answer otherwise in each run, and is asked in each.
+    new export may have taken the place of the file by then, and cannot ask about another population
+    or split. Files are known by their size and times; a database may answer otherwise in each run,
+    and is asked in each.
 
     Parameters
     ----------
@@ -57,15 +59,15 @@ def prepare(bank: BankSpec, run: RunSpec, run_id: int, home: Path) -> Prepared:
     Raises
     ------
     ReleaseError
-        If the run asks for what the bank does not hold, or the loans are gone that the run began
-        with; safe to send.
+        If the run asks for what the bank does not hold, or about other loans than it began with, or
+        these are gone; safe to send.
     FedCreditError
         If the loans cannot be read; its text is for the bank alone.
     """
     store = BookCache(home / CACHE, int(bank.node.cache_gb * 1e9))
     folder = run_folder(home, run_id)
     question = _question(bank, run)
-    note = folder / f"loans-{question[:16]}.json"
+    note = folder / f"{_NOTE}{question[:16]}.json"
     settled = _settled(note)
 
     def read() -> OwnLoans:
@@ -75,6 +77,8 @@ def prepare(bank: BankSpec, run: RunSpec, run_id: int, home: Path) -> Prepared:
         found = store.get(settled["entry"], read)
         if found is not None:
             return found
+    population = digest([run.seed, run.decision_point, asdict(run.population)])
+    _check_one_population(folder, population)
     stamp = _stamp(bank)
     schema = digest(asdict(resolve_schema(bank.schema, schema_dir())))
     key = digest([question, schema, run_id if stamp is None else stamp])
@@ -89,7 +93,9 @@ def prepare(bank: BankSpec, run: RunSpec, run_id: int, home: Path) -> Prepared:
             found = store.put(key, loans)
     if settled is not None:
         check_same(settled["fingerprint"], found.report.fingerprint)
-    _settle(note, {"entry": key, "fingerprint": found.report.fingerprint}, found.rejected)
+    fingerprint = found.report.fingerprint
+    facts = {"entry": key, "fingerprint": fingerprint, "population": population}
+    _settle(note, facts, found.rejected)
     return found
 
 
@@ -135,6 +141,20 @@ def _settled(note: Path) -> dict[str, Any] | None:
     except (DataError, LookupError) as error:
         log.warning("The loans of a run are settled anew: %s", error)
         return None
+
+
+def _check_one_population(folder: Path, population: str) -> None:
+    """Refuse a second population in one run: what two of them differ in are single loans."""
+    for note in folder.glob(f"{_NOTE}*.json"):
+        try:
+            settled = read_facts(note).get("population")
+        except DataError:
+            continue
+        if settled != population:
+            raise ReleaseError(
+                "This run began with another population, split, seed or decision point, and a run"
+                " has one of each; start a new run; refused."
+            )
 
 
 def _settle(note: Path, facts: dict[str, Any], rejected: str) -> None:

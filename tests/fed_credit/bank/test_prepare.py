@@ -134,21 +134,39 @@ def test_a_round_reads_neither_source_nor_book(homes: Any, node: Callable[[int],
 def test_another_question_is_another_entry(homes: Any, node: Callable[[int], Node]) -> None:
     bank, run = node(1), homes.run_spec()
     bank.prepare(run)
-    for other in (
-        replace(run, seed=run.seed + 1),
-        replace(run, features=run.features[1:]),
-        homes.run_spec(["data.split.test_share=0.4"]),
-        homes.run_spec(["data.target.window_months=6"]),
-        homes.run_spec(["data.approved_from=2019-01-01"]),
+    for number, other in enumerate(
+        (
+            replace(run, seed=run.seed + 1),
+            replace(run, features=run.features[1:]),
+            homes.run_spec(["data.split.test_share=0.4"]),
+            homes.run_spec(["data.target.window_months=6"]),
+            homes.run_spec(["data.approved_from=2019-01-01"]),
+        )
     ):
-        bank.prepare(other)
+        bank.prepare(other, run_id=number + 2)
     assert bank.reads == 6 and len(bank.files("facts.json")) == 6
     # What has no say in which loans it is about, or how they are divided, changes nothing.
-    bank.prepare(replace(run, local_epochs=3, rounds=9, proximal_mu=0.5))
+    bank.prepare(replace(run, local_epochs=3, rounds=9, proximal_mu=0.5), run_id=8)
     assert bank.reads == 6
     homes.change(1, max_rejected_share=0.9)
     bank.prepare(run)
     assert bank.reads == 7
+
+
+def test_a_run_asks_about_one_population(homes: Any, node: Callable[[int], Node]) -> None:
+    bank, run = node(1), homes.run_spec()
+    bank.prepare(run)
+    bank.prepare(replace(run, features=run.features[1:]))  # of the same loans
+    for other in (
+        replace(run, seed=run.seed + 1),
+        homes.run_spec(["data.split.test_share=0.4"]),
+        homes.run_spec(["data.target.as_of=2023-12-30"]),
+        homes.run_spec(["data.approved_from=2018-01-02"]),
+    ):
+        with pytest.raises(ReleaseError, match="began with another population"):
+            bank.prepare(other)
+        bank.prepare(other, run_id=other.seed + len(bank.files()))
+    bank.prepare(run)
 
 
 def test_a_new_export_is_read_by_the_next_run_and_not_within_one(
@@ -259,15 +277,17 @@ def test_the_least_recently_used_goes_first(homes: Any, node: Callable[[int], No
     bank.prepare(runs[0])
     size = sum(path.stat().st_size for path in bank.files())
     homes.change(1, node={"cache_gb": 2.5 * size / 1e9})
-    bank.prepare(runs[1])
+    bank.prepare(runs[1], run_id=2)
     _ = bank.prepare(runs[0]).book.features
     assert bank.reads == 2
-    bank.prepare(runs[2])
+    bank.prepare(runs[2], run_id=3)
     total = sum(path.stat().st_size for path in bank.files())
     assert total <= 2.5 * size
     _ = bank.prepare(runs[0]).book.features
     assert bank.reads == 3
-    assert_same(bank.prepare(runs[1]), Prepared.in_memory(load_own(homes.spec(1), runs[1])))
+    assert_same(
+        bank.prepare(runs[1], run_id=2), Prepared.in_memory(load_own(homes.spec(1), runs[1]))
+    )
     assert bank.reads == 4
 
 
