@@ -37,6 +37,7 @@ PRELOADED = (
     "pandas",
     "pyarrow.parquet",
     "pyarrow.csv",
+    "pandera.pandas",  # checks rows when a source is read
     "fed_credit.node.task",
     "fed_credit.client_app",
     "clients.tasks",
