@@ -43,7 +43,7 @@ class Kept:
         if log.exists() and log.stat().st_size > _LOG_BYTES:
             log.replace(log.with_suffix(".old.log"))
         with log.open("ab") as file:
-            self.log_start = file.tell()
+            self._log_start = file.tell()
             self._process = subprocess.Popen(
                 command,
                 stdin=subprocess.PIPE,
@@ -93,9 +93,9 @@ class Kept:
             self._process.stdin.close()
         return self._process.wait()
 
-    def last_words(self) -> str:
-        """Return the last line of its log since it started, for a message."""
-        with self.log.open("rb") as file:
-            file.seek(max(self.log_start, self.log.stat().st_size - 4096))
-            lines = [line.strip() for line in file.read().decode(errors="replace").splitlines()]
-        return next((line for line in reversed(lines) if line), "")
+    def last_words(self, size: int) -> str:
+        """Return the end of what it has logged since it started, at most so many bytes."""
+        with suppress(OSError), self.log.open("rb") as file:
+            file.seek(max(self._log_start, self.log.stat().st_size - size))
+            return file.read().decode(errors="replace")
+        return ""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import fcntl
-import json
 import os
 import signal
 import socket
@@ -12,13 +11,12 @@ import sys
 import sysconfig
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
-from datetime import datetime
+from contextlib import contextmanager
 from pathlib import Path
-from typing import IO
 
 from fed_credit.config.bank import BankSpec, load_bank
 from fed_credit.errors import ConfigurationError, FedCreditError
+from fed_credit.node.events import Events, why
 from fed_credit.node.home import Home
 from fed_credit.node.launcher import write_commands
 from fed_credit.node.process import Kept
@@ -27,9 +25,9 @@ from fed_credit.node.worker import ENVIRONMENT, THREADED
 _TICK_SECONDS = 0.25
 _READY_SECONDS = 180.0
 _END_SECONDS = 8.0  # Flower gives itself five
-# A SuperNode that ends is started again after 1, 2, 4, ... seconds, up to a minute.
-_LONGEST_PAUSE = 60.0
-_SETTLED_SECONDS = 120.0
+# A SuperNode that ends is started again after 1, 2, 4, ... seconds, up to half a minute.
+_LONGEST_PAUSE = 30.0
+_SETTLED_SECONDS = 60.0
 # Beyond a task's own limit, its kill and the hand-over.
 _PATIENCE_SECONDS = 300.0
 
@@ -59,7 +57,7 @@ def supervise(root: Path) -> int:
     _check(home, bank)
     home.prepare()
     write_commands(home)
-    with _alone(home), _Events(home) as events:
+    with _alone(home), Events(home) as events:
         supervisor = _Supervisor(home, bank, events)
         for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
             signal.signal(number, supervisor.stop)
@@ -109,7 +107,7 @@ def _alone(home: Home) -> Iterator[None]:
 class _Supervisor:
     """Keeps both processes until told to stop."""
 
-    def __init__(self, home: Home, bank: BankSpec, events: _Events) -> None:
+    def __init__(self, home: Home, bank: BankSpec, events: Events) -> None:
         self._home = home
         self._bank = bank
         self._events = events
@@ -117,8 +115,7 @@ class _Supervisor:
         self._worker: Kept | None = None
         self._node: Kept | None = None
         self._told = False
-        self._pause = 1.0
-        self._next = {"worker": 0.0, "SuperNode": 0.0}
+        self._pauses = {"worker": _Pause(), "supernode": _Pause()}
         self._with_worker = True
 
     def stop(self, *_: object) -> None:
@@ -135,9 +132,9 @@ class _Supervisor:
                 self._worker_ended(self._worker)
             if self._node is not None and self._node.ended():
                 self._node_ended(self._node)
-            if self._worker is None and self._with_worker and now >= self._next["worker"]:
+            if self._worker is None and self._with_worker and now >= self._pauses["worker"].end:
                 self._start_worker()
-            elif self._node is None and now >= self._next["SuperNode"] and not self._told:
+            elif self._node is None and now >= self._pauses["supernode"].end and not self._told:
                 self._start_node()
             self._events.tell_tasks()
             time.sleep(_TICK_SECONDS)
@@ -206,24 +203,29 @@ class _Supervisor:
                 f" own, which takes seconds longer. {worker.log} says why."
             )
             return
-        self._next["worker"] = time.monotonic() + self._after(worker)
-        self._events.say(f"The worker ended ({_how(code)}: {worker.last_words()}); starting anew.")
+        pause = self._pauses["worker"].begin(worker)
+        self._events.say(f"The worker ended: {why(worker, code)} It starts anew in {pause:.0f} s.")
 
     def _node_ended(self, node: Kept) -> None:
         self._node = None
         code = node.end(0)
-        pause = self._after(node)
-        self._next["SuperNode"] = time.monotonic() + pause
-        self._events.say(
-            f"The SuperNode ended ({_how(code)}: {node.last_words()}); starting anew in"
-            f" {pause:.0f} s. Log: {node.log}"
-        )
+        pause = self._pauses["supernode"].begin(node)
+        self._events.say(f"The SuperNode ended: {why(node, code)} It starts anew in {pause:.0f} s.")
 
-    def _after(self, kept: Kept) -> float:
-        """Return the pause before the next start, longer each time unless it ran for a while."""
-        if time.monotonic() - kept.started > _SETTLED_SECONDS:
-            self._pause = 1.0
-        pause, self._pause = self._pause, min(2 * self._pause, _LONGEST_PAUSE)
+
+class _Pause:
+    """The pause before the next start, longer each time unless the process ran for a while."""
+
+    def __init__(self) -> None:
+        self._next = 1.0
+        self.end = 0.0
+
+    def begin(self, kept: Kept) -> float:
+        now = time.monotonic()
+        if now - kept.started > _SETTLED_SECONDS:
+            self._next = 1.0
+        pause, self._next = self._next, min(2 * self._next, _LONGEST_PAUSE)
+        self.end = now + pause
         return pause
 
 
@@ -261,46 +263,3 @@ def environment(home: Home, inherited: Mapping[str, str]) -> dict[str, str]:
         "NO_PROXY": no_proxy,
         "no_proxy": no_proxy,
     }
-
-
-def _how(code: int) -> str:
-    return f"killed by signal {-code}" if code < 0 else f"exit code {code}"
-
-
-class _Events:
-    """One line per event, on the terminal and in ``bank.log``."""
-
-    def __init__(self, home: Home) -> None:
-        self._home = home
-        self._log: IO[str] | None = None
-        self._told = home.tasks.stat().st_size if home.tasks.exists() else 0
-
-    def __enter__(self) -> _Events:
-        self._log = (self._home.log / "bank.log").open("a", encoding="utf-8")
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        if self._log is not None:
-            self._log.close()
-
-    def say(self, text: str) -> None:
-        """Write one line; a full disk or a closed terminal does not stop the bank."""
-        line = f"{datetime.now().astimezone():%Y-%m-%d %H:%M:%S} {text}"
-        for file in (sys.stdout, self._log):
-            with suppress(OSError, ValueError):
-                print(line, file=file, flush=True)
-
-    def tell_tasks(self) -> None:
-        """Say what the worker has answered since."""
-        if not self._home.tasks.exists() or self._home.tasks.stat().st_size <= self._told:
-            return
-        with self._home.tasks.open(encoding="utf-8") as file:
-            file.seek(self._told)
-            for line in file.read().splitlines(keepends=True):
-                if not line.endswith("\n"):
-                    break
-                self._told += len(line.encode())
-                task = json.loads(line)
-                seconds = sum(task["seconds"].values())
-                what = f"{task['task']}" + (f" {task['round']}" if task["round"] else "")
-                self.say(f"Run {task['run']}: {what} {task['outcome']} in {seconds:.2f} s.")

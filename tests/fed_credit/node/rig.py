@@ -121,8 +121,10 @@ class TestBank:
         body = {**yaml.safe_load(path.read_text(encoding="utf-8")), **changes}
         path.write_text(yaml.safe_dump(body), encoding="utf-8")
 
-    def start(self, environment: Mapping[str, str] | None = None) -> None:
-        """Start ``fed-credit bank run`` and wait until its SuperNode is connected."""
+    def start(
+        self, environment: Mapping[str, str] | None = None, *, connected: bool = True
+    ) -> None:
+        """Start ``fed-credit bank run`` and, if asked, wait until its SuperNode is connected."""
         command = [sys.executable, "-m", "fed_credit.cli", "bank", "run", "--home", str(self.home)]
         log = self.home / "state" / "log" / "supernode.log"
         before = log.read_text().count("SuperNode ID:") if log.exists() else 0
@@ -136,12 +138,13 @@ class TestBank:
                 stderr=subprocess.STDOUT,
             )
 
-        def connected() -> bool:
+        def is_connected() -> bool:
             assert self.process is not None
             assert self.process.poll() is None, self.terminal
             return log.exists() and log.read_text().count("SuperNode ID:") > before
 
-        wait_for(connected, f"the SuperNode of {self.home.name}")
+        if connected:
+            wait_for(is_connected, f"the SuperNode of {self.home.name}")
 
     def stop(self, number: int = signal.SIGTERM) -> int:
         """Stop it and return its exit code."""

@@ -7,6 +7,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +20,7 @@ from clients.ledger import LEDGER
 from fed_credit.config.load import compose
 from fed_credit.config.location import schema_dir
 from fed_credit.data.load import resolve_schema
-from fed_credit.deploy.demo.loans import records
+from fed_credit.data.synthetic import generate
 from fed_credit.node.children import _START_SECONDS
 from fed_credit.node.task import GRACE_SECONDS
 from fed_credit.training.run_spec import RunSpec
@@ -51,6 +52,19 @@ def counts() -> dict[str, Any]:
     schema = resolve_schema(spec.data.schema, schema_dir())
     fields = schema.features(spec.data.decision_point)
     return TaskConfig(RunSpec.of(spec, schema, fields, 1)).to_config()
+
+
+def write_loans(bank: TestBank, number: int) -> None:
+    """Give a bank loans of its own."""
+    generator = replace(compose([]).data.generator, num_loans=number, num_institutions=1)
+    generate(generator).drop(columns="institution").to_parquet(bank.home / "loans.parquet")
+    bank.say(source={"path": "loans.parquet"})
+
+
+def never_end(bank: TestBank, **policy: float) -> None:
+    """Let every task that reads the bank's loans go on for ever."""
+    (bank.home / "loans.db").touch()
+    bank.say(source={"url": "sqlite:///loans.db", "query": FOR_EVER}, policy=policy)
 
 
 @pytest.fixture
@@ -96,9 +110,7 @@ def test_a_bank_answers_by_its_worker(questions: Questions, bank: TestBank) -> N
 def test_a_bank_answers_from_its_own_loans(
     questions: Questions, bank: TestBank, counts: dict[str, Any]
 ) -> None:
-    frame = records(3_000, 3)[0]
-    frame.to_parquet(bank.home / "loans.parquet", index=False)
-    bank.say(source={"path": "loans.parquet"})
+    write_loans(bank, 1_000)
     said = questions.ask(COUNTS, bank, config=counts)["running"]
     assert said["receipt"]["task"] == "counts"
     # Threads that the work started are the child's own.
@@ -138,9 +150,8 @@ def test_a_bank_file_that_cannot_be_read_is_an_error_and_no_silence(
 def test_a_task_over_its_time_is_stopped_and_said_to_be(
     questions: Questions, bank: TestBank, counts: dict[str, Any]
 ) -> None:
-    policy = {"max_seconds": 0.01}
-    bank.say(source={"path": "loans.parquet"}, policy=policy)
-    records(30_000, 3)[0].to_parquet(bank.home / "loans.parquet", index=False)
+    write_loans(bank, 10_000)
+    bank.say(policy={"max_seconds": 0.01})
     said = questions.ask(COUNTS, bank, config=counts)["running"]
     assert said["code"] == ERROR_FAILED
     assert "after 0.01 s, its limit (policy.max_seconds" in said["reason"]
@@ -151,7 +162,7 @@ def test_a_task_over_its_time_is_stopped_and_said_to_be(
 def test_a_task_that_hears_no_signal_is_killed_and_answered_for(
     questions: Questions, bank: TestBank, counts: dict[str, Any]
 ) -> None:
-    bank.say(source={"url": "sqlite:///:memory:", "query": FOR_EVER}, policy={"max_seconds": 1})
+    never_end(bank, max_seconds=1)
     start = time.monotonic()
     said = questions.ask(COUNTS, bank, config=counts)["running"]
     assert time.monotonic() - start > GRACE_SECONDS
@@ -164,7 +175,7 @@ def test_a_task_that_hears_no_signal_is_killed_and_answered_for(
 def test_a_task_whose_process_dies_is_answered_for_at_once(
     questions: Questions, bank: TestBank, counts: dict[str, Any]
 ) -> None:
-    bank.say(source={"url": "sqlite:///:memory:", "query": FOR_EVER})
+    never_end(bank)
     questions.send(COUNTS, bank, config=counts)
     child_of(worker_of(bank)).kill()
     start = time.monotonic()
@@ -177,7 +188,7 @@ def test_a_task_whose_process_dies_is_answered_for_at_once(
 def test_a_worker_that_dies_is_started_anew(
     questions: Questions, bank: TestBank, counts: dict[str, Any]
 ) -> None:
-    bank.say(source={"url": "sqlite:///:memory:", "query": FOR_EVER})
+    never_end(bank)
     first = worker_of(bank)
     questions.send(COUNTS, bank, config=counts)
     child = child_of(first)
@@ -255,7 +266,7 @@ def test_a_task_of_another_kind_is_refused(questions: Questions, bank: TestBank)
 def test_a_stopped_run_leaves_nothing_behind(
     rig: Rig, bank: TestBank, questions: Questions, counts: dict[str, Any]
 ) -> None:
-    bank.say(source={"url": "sqlite:///:memory:", "query": FOR_EVER}, policy={"max_seconds": 1})
+    never_end(bank, max_seconds=1)
     stopped = rig.questions()
     stopped.send(COUNTS, bank, config=counts)
     child = child_of(worker_of(bank))
@@ -269,8 +280,8 @@ def test_a_stopped_run_leaves_nothing_behind(
 def test_no_process_is_left_behind(
     rig: Rig, questions: Questions, counts: dict[str, Any], number: int
 ) -> None:
-    name = f"stopped-{number}"
-    bank = rig.add(name, source={"url": "sqlite:///:memory:", "query": FOR_EVER})
+    bank = rig.add(f"stopped-{number}")
+    never_end(bank)
     bank.start()
     questions.send(COUNTS, bank, config=counts, timeout=1)
     child = child_of(worker_of(bank))
@@ -284,8 +295,8 @@ def test_no_process_is_left_behind(
 def test_a_bank_calls_nobody_but_its_operator(
     rig: Rig, questions: Questions, tmp_path: Path, counts: dict[str, Any]
 ) -> None:
-    bank = rig.add("listened-to", source={"path": "loans.parquet"})
-    records(3_000, 3)[1].to_parquet(bank.home / "loans.parquet", index=False)
+    bank = rig.add("listened-to")
+    write_loans(bank, 1_000)
     bank.start(watched(tmp_path))
     assert "receipt" in questions.ask(COUNTS, bank, config=counts)["listened-to"]
     bank.stop()
@@ -321,9 +332,19 @@ def test_a_second_start_in_the_same_home_is_refused(bank: TestBank) -> None:
     assert "already runs" in again.stderr
 
 
-def test_an_unregistered_node_is_refused_and_tries_again(rig: Rig) -> None:
+def test_a_bank_that_is_not_registered_is_told_so_and_tries_again(rig: Rig) -> None:
     bank = rig.add("stranger")
     rig.control.unregister(bank.node_id)
-    with pytest.raises(AssertionError):
-        bank.start()
-    raise AssertionError(bank.terminal + bank.log("supernode"))
+    bank.start(connected=False)
+    told = "does not admit this bank's key: it is not registered there"
+    wait_for(lambda: bank.terminal.count(told) >= 2, "two attempts")
+    assert bank.stop() == 0
+    assert "SuperNode ID:" not in bank.log("supernode")
+
+
+def test_a_bank_with_another_authority_is_told_so(rig: Rig) -> None:
+    bank = rig.add("misled")
+    (bank.home / "ca.crt").write_bytes((rig.operator / "operator-ca.crt").read_bytes())
+    bank.start(connected=False)
+    wait_for(lambda: "does not show a certificate that ca.crt" in bank.terminal, "the refusal")
+    assert bank.stop() == 0
