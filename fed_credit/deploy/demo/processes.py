@@ -83,6 +83,15 @@ class Processes:
         self._started.append(_Started(name, process, log))
         return process
 
+    def __getitem__(self, name: str) -> subprocess.Popen[bytes]:
+        """Return the process that was last started under a name."""
+        return next(each.process for each in reversed(self._started) if each.name == name)
+
+    def forget(self, name: str) -> None:
+        """Wait for a process that was ended on purpose, and no longer expect it to run."""
+        self[name].wait()
+        self._started = [each for each in self._started if each.name != name]
+
     def call(self, command: Sequence[str], cwd: Path) -> int:
         """Run a process to its end in the foreground and return its exit code."""
         return subprocess.run(

@@ -34,7 +34,7 @@ from fed_credit.files import write_text
 from fed_credit.runtime.deployment import RESULTS, deployable
 
 _START_SECONDS = 90.0
-RUN = "demo"
+RUN, SUPERLINK = "demo", "superlink"
 
 
 @dataclass(frozen=True)
@@ -155,20 +155,30 @@ class Demo:
 
     def start(self, processes: Processes) -> None:
         """Start the SuperLink, the proxy where there is one, and the banks."""
-        operator = load_operator(self.operator)
         with self._timed("start of the SuperLink"):
-            self._start(processes, "superlink", self.operator, "start-superlink.sh")
-            link = (operator.superlink.host, operator.superlink.port)
-            wait_until_listening(link, processes, "The SuperLink", _START_SECONDS)
+            self.start_superlink(processes)
             if self._nginx:
                 self._start(processes, "proxy", self.operator, "start-proxy.sh")
-                front = (operator.proxy.host, operator.proxy.port)
+                proxy = load_operator(self.operator).proxy
+                front = (proxy.host, proxy.port)
                 wait_until_listening(front, processes, "The proxy", _START_SECONDS)
             else:
                 self._say("nginx is not used: banks connect straight to the SuperLink.")
             self._call(processes, "deploy", "sync", "--home", str(self.operator))
-        for home in self.homes.values():
-            self._start(processes, home.name, home, "start.sh")
+        for name in self.homes:
+            self.start_bank(processes, name)
+
+    def start_superlink(self, processes: Processes) -> None:
+        """Start the SuperLink and wait until it listens."""
+        self._start(processes, SUPERLINK, self.operator, "start-superlink.sh")
+        link = load_operator(self.operator).superlink
+        address = (link.host, link.port)
+        wait_until_listening(address, processes, "The SuperLink", _START_SECONDS)
+
+    def start_bank(self, processes: Processes, name: str) -> None:
+        """Start a bank's worker and SuperNode."""
+        home = self.homes[name]
+        self._start(processes, home.name, home, "start.sh")
 
     def train(self, processes: Processes) -> Mapping[str, Any]:
         """Submit the run, follow it to its end and return its results."""
@@ -199,10 +209,11 @@ class Demo:
         from fed_credit.simulate import simulate
 
         with self._timed("the same in one process"):
-            result = simulate(self._local_spec())
+            result = simulate(self.local_spec())
         return result.results
 
-    def _local_spec(self) -> SimulationSpec:
+    def local_spec(self) -> SimulationSpec:
+        """Return the same run for one process, each bank read from its own source."""
         local = self._folder / "local"
         spec = deployable(compose([*self.overrides, f"run_dir='{local}'"]))
         files = [load_bank(home / BANK_FILE) for home in self.homes.values()]
