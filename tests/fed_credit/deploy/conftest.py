@@ -334,14 +334,16 @@ def start_supernode(
     """Start SuperNodes with a key; give process and log. They end with the test."""
     started = []
 
-    def start(key: Path, address: str = superlink.address) -> tuple[subprocess.Popen[bytes], Path]:
+    def start(
+        key: Path | None, address: str = superlink.address
+    ) -> tuple[subprocess.Popen[bytes], Path]:
         home = tmp_path / f"node-{len(started)}"
         home.mkdir()
         log = home / "log"
         command = [
             str(_BIN / "flower-supernode"),
             *("--superlink", address, "--root-certificates", str(superlink.ca)),
-            *("--auth-supernode-private-key", str(key)),
+            *(() if key is None else ("--auth-supernode-private-key", str(key))),
             *("--host", "127.0.0.1", "--port", str(free_port())),
             *("--max-retries", "2"),
         ]

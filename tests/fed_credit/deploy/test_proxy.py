@@ -34,7 +34,7 @@ from fed_credit.config.operator import EndpointSpec
 from fed_credit.deploy.bundle import build_bundle
 from fed_credit.deploy.control import Control, key_bytes
 from fed_credit.deploy.follow import follow
-from fed_credit.deploy.records import NodeStatus, RunStatus
+from fed_credit.deploy.records import RunStatus
 from fed_credit.errors import DeploymentError
 
 pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("forget_nodes")]
@@ -369,39 +369,7 @@ def test_old_tls_is_refused(proxy: Any, bank_context: ssl.SSLContext) -> None:
         raw(proxy.port, bank_context, post("/v1/fleet/pull-messages"))
 
 
-# --- SuperNodes ------------------------------------------------------------------------------
-
-
-def test_only_a_registered_key_connects_and_only_as_long_as_it_is(
-    superlink: Any,
-    proxy: Any,
-    remote: Any,
-    make_node_key: Callable[..., tuple[Path, str]],
-    start_supernode: Callable[..., tuple[subprocess.Popen[bytes], Path]],
-    patiently: Callable[..., None],
-    tmp_path: Path,
-) -> None:
-    key, public = make_node_key(tmp_path, "bank")
-    stranger, _ = make_node_key(tmp_path, "stranger")
-    with Control(remote) as control:
-        node_id = control.register("North Bank", key_bytes(public))
-
-        def status() -> NodeStatus:
-            return next(n.status for n in control.nodes() if n.node_id == node_id)
-
-        refused, refusal = start_supernode(stranger, proxy.address)
-        bank, log = start_supernode(key, proxy.address)
-        patiently(lambda: status() is NodeStatus.ONLINE, f"North Bank online ({log})", bank)
-        assert refused.wait(90) != 0
-        assert "Failed to initialize the connection" in refusal.read_text(encoding="utf-8")
-
-        # Revoked while it is connected: its next request ends it.
-        control.unregister(node_id)
-        assert bank.wait(90) is not None
-        again, refusal = start_supernode(key, proxy.address)
-        assert again.wait(90) != 0
-        assert "Failed to initialize the connection" in refusal.read_text(encoding="utf-8")
-        assert status() is NodeStatus.UNREGISTERED
+# --- sizes, and between proxy and SuperLink --------------------------------------------------
 
 
 def test_a_model_passes_and_what_is_too_large_does_not(
@@ -412,9 +380,6 @@ def test_a_model_passes_and_what_is_too_large_does_not(
         # The SuperLink is who refuses it: no key has signed it.
         assert client.post(url, content=bytes(20 << 20)).status_code in (400, 401)
         assert client.post(url, content=bytes(40 << 20)).status_code == 413
-
-
-# --- between proxy and SuperLink -------------------------------------------------------------
 
 
 @contextmanager
