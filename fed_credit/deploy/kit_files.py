@@ -96,11 +96,10 @@ def locked(path: Path) -> Iterator[None]:
         If another process holds it, or it cannot be written.
     """
     folder(path)
-    lock = path / ".lock"
     try:
-        number = os.open(lock, os.O_WRONLY | os.O_CREAT, SECRET)
+        number = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
     except OSError as error:
-        raise unwritable(lock, error) from None
+        raise unwritable(path, error) from None
     try:
         try:
             fcntl.flock(number, fcntl.LOCK_EX | fcntl.LOCK_NB)

@@ -54,6 +54,10 @@ class KitFile:
     once: bool = False
 
 
+# Keys must not end up in a repository by accident.
+_UNVERSIONED = KitFile(".gitignore", b"*\n", once=True)
+
+
 def superlink(spec: ConsortiumSpec) -> EndpointSpec:
     """Return where the SuperLink listens: on the operator's machine alone."""
     return EndpointSpec("127.0.0.1", spec.operator.superlink_port)
@@ -93,6 +97,7 @@ def operator_files(spec: ConsortiumSpec) -> list[KitFile]:
         _file("operator", "compose.yaml", words),
         _file("operator", "README.md", words),
         _file("", ".dockerignore", words, template="dockerignore"),
+        _UNVERSIONED,
         _file("", "nginx.conf", nginx),
     ]
 
@@ -131,6 +136,7 @@ def bank_files(spec: ConsortiumSpec, bank: ConsortiumBankSpec) -> list[KitFile]:
         _file("bank", "compose.yaml", words),
         _file("bank", "README.md", words),
         _file("", ".dockerignore", words, template="dockerignore"),
+        _UNVERSIONED,
     ]
     if own_schema:
         files.append(KitFile(SCHEMA_FILE, _schema(Path(str(spec.schema)))))

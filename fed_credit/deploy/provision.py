@@ -124,8 +124,6 @@ def provision(
     now = now or datetime.datetime.now(datetime.UTC)
     operator = out / OPERATOR_FOLDER
     with locked(out):
-        # Keys must not end up in a repository by accident.
-        put(out / ".gitignore", b"*\n", PUBLIC)
         entries = load_banks(operator / BANKS_FILE) if (operator / BANKS_FILE).exists() else []
         registry.check_changes(entries, spec.banks, rotate, remove)
         wished = registry.without(entries, remove)

@@ -47,7 +47,7 @@ def homes(kits: Path) -> list[Path]:
 
 
 def test_a_kit_holds_what_its_side_needs_and_no_more(kits: Path) -> None:
-    common = {".dockerignore", "Dockerfile", "README.md", "ca.crt", "compose.yaml"}
+    common = {".dockerignore", ".gitignore", "Dockerfile", "README.md", "ca.crt", "compose.yaml"}
     for home in homes(kits):
         files = {path.name for path in home.rglob("*") if path.is_file()}
         assert files == common | {"bank.yaml", "node.key", "node.pub", "start.sh"}
