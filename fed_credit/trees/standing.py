@@ -10,7 +10,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from fed_credit.trees.nodes import FEATURE, VALUE, Trees, add_leaves, advance
+from fed_credit.trees.nodes import FEATURE, VALUE, Trees, add_leaves, advance, steps_left
 from fed_credit.trees.workers import Workers
 
 
@@ -49,14 +49,15 @@ class Standing:
             _grown_from(old, new) for old, new in zip(self._trees, trees, strict=True)
         ):
             self._positions = [np.zeros(len(self._codes), np.int32) for _ in trees]
+            self._trees = [tree[:1] for tree in trees]
+        for old, new, positions in zip(self._trees, trees, self._positions, strict=True):
+            self._move(new, positions, steps_left(new, len(old)))
         self._trees = list(trees)
-        for tree, positions in zip(trees, self._positions, strict=True):
-            self._move(tree, positions)
         return self._positions
 
-    def _move(self, tree: np.ndarray, positions: np.ndarray) -> None:
+    def _move(self, tree: np.ndarray, positions: np.ndarray, steps: int) -> None:
         def move(rows: slice) -> None:
-            advance(tree, self._codes[rows], self._last_bins, positions[rows])
+            advance(tree, self._codes[rows], self._last_bins, positions[rows], steps)
 
         self._workers.over_rows(len(positions), move)
 
