@@ -1,7 +1,8 @@
 """The operator's app of the tests: asks the banks what a test writes into a folder.
 
 It runs at the SuperLink, from a folder on its import path; the run's key ``name`` names the folder
-of questions. A question is ``ask-N.json``; its answer is ``answer-N.json``.
+of questions. A question is ``ask-N.json``; its answer is ``answer-N.json``. It imports nothing of
+Fed Credit, since a test's bundle may hold code of that name, which is first on its import path.
 """
 
 from __future__ import annotations
@@ -13,15 +14,11 @@ from pathlib import Path
 from flwr.app import ArrayRecord, ConfigRecord, Context, Message, RecordDict
 from flwr.serverapp import Grid, ServerApp
 
-from fed_credit.runtime.pulls import pull_promptly
-from fed_credit.training.task import ARRAYS, CONFIG
-
 app = ServerApp()
 
 
 @app.main()
 def main(grid: Grid, context: Context) -> None:
-    pull_promptly()
     folder = Path(str(context.run_config["name"]))
     number = 0
     while not (folder / "stop").exists():
@@ -38,7 +35,7 @@ def main(grid: Grid, context: Context) -> None:
 
 def _ask(grid: Grid, question: dict) -> dict:
     """Send one message to each node and return what each said, and after how many seconds."""
-    content = RecordDict({ARRAYS: ArrayRecord(), CONFIG: ConfigRecord(question["config"])})
+    content = RecordDict({"arrays": ArrayRecord(), "config": ConfigRecord(question["config"])})
     start = time.time()
     messages = [
         Message(content, dst_node_id=node, message_type=question["kind"], group_id="0")
