@@ -9,18 +9,24 @@ so that one file changes, in one step; to change a key, move key and certificate
 from __future__ import annotations
 
 import datetime
-import ipaddress
-from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import Enum
 from pathlib import Path
 
 from cryptography import x509
-from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
-from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
+from fed_credit.deploy.issue import (
+    Contents,
+    hosts_of,
+    is_signed_by,
+    key_pem,
+    load_certificate,
+    load_key,
+    signed,
+    sorted_hosts,
+)
 from fed_credit.deploy.kit_files import PUBLIC, SECRET, put
 from fed_credit.errors import ConfigurationError
 
@@ -123,13 +129,13 @@ def read_certificate(path: Path) -> CertificateInfo:
     ConfigurationError
         If the file cannot be read or holds no certificate.
     """
-    made = _load_certificate(path)
+    made = load_certificate(path)
     return CertificateInfo(
         path=path,
         common_name=_name(made, NameOID.COMMON_NAME),
         organisation=_name(made, NameOID.ORGANIZATION_NAME),
         roles=frozenset(_roles(made)),
-        hosts=_hosts(made),
+        hosts=hosts_of(made),
         not_before=made.not_valid_before_utc,
         not_after=made.not_valid_after_utc,
     )
@@ -143,7 +149,7 @@ def belongs(certificate: Path, key: Path) -> bool:
     ConfigurationError
         If a file cannot be read or is not what its name says.
     """
-    return _load_certificate(certificate).public_key() == _load_key(key).public_key()
+    return load_certificate(certificate).public_key() == load_key(key).public_key()
 
 
 def signed_by(certificate: Path, authority: Path) -> bool:
@@ -154,7 +160,7 @@ def signed_by(certificate: Path, authority: Path) -> bool:
     ConfigurationError
         If a file cannot be read or holds no certificate.
     """
-    return _is_signed_by(_load_certificate(certificate), _load_certificate(authority))
+    return is_signed_by(load_certificate(certificate), load_certificate(authority))
 
 
 def ensure(
@@ -197,11 +203,15 @@ def ensure(
         if authority is None and wanted.certificate.is_file():
             raise _key_is_elsewhere(wanted)
         key = ec.generate_private_key(ec.SECP384R1())
-        put(wanted.key, _pem(key), SECRET)
     else:
-        key = _load_key(wanted.key)
+        key = load_key(wanted.key)
+    body = _issued(wanted, key, authority, now)
+    # The key first: a call that was killed in between finds it and signs for it again.
+    if wanted.key.is_file():
         _protect(wanted.key)
-    put(wanted.certificate, _signed(wanted, key, authority, now), PUBLIC)
+    else:
+        put(wanted.key, key_pem(key), SECRET)
+    put(wanted.certificate, body, PUBLIC)
     return why
 
 
@@ -212,13 +222,13 @@ def _reason(
         return "made"
     if authority is not None and not wanted.key.is_file():
         return "made anew with a new key, since its key was missing"
-    made = _load_certificate(wanted.certificate)
-    if wanted.key.is_file() and made.public_key() != _load_key(wanted.key).public_key():
+    made = load_certificate(wanted.certificate)
+    if wanted.key.is_file() and made.public_key() != load_key(wanted.key).public_key():
         return "made anew, since its key is another one"
-    signer = _load_certificate(authority.certificate) if authority is not None else made
-    if not _is_signed_by(made, signer):
+    signer = load_certificate(authority.certificate) if authority is not None else made
+    if not is_signed_by(made, signer):
         return "made anew, since its authority is another one"
-    if _hosts(made) != _sorted_hosts(wanted.hosts):
+    if hosts_of(made) != sorted_hosts(wanted.hosts):
         return "made anew, since the hosts changed"
     if renew_within is not None:
         left = (made.not_valid_after_utc - now) / datetime.timedelta(days=1)
@@ -229,84 +239,36 @@ def _reason(
     return None
 
 
-def _signed(
+def _issued(
     wanted: Wanted,
     key: ec.EllipticCurvePrivateKey,
     authority: Wanted | None,
     now: datetime.datetime,
 ) -> bytes:
-    subject = x509.Name(
-        [
-            x509.NameAttribute(NameOID.ORGANIZATION_NAME, wanted.organisation),
-            x509.NameAttribute(NameOID.COMMON_NAME, wanted.common_name),
-        ]
-    )
     begin = now.replace(microsecond=0)
     end = begin + datetime.timedelta(days=wanted.days)
-    if authority is None:
-        issuer, signing_key = subject, key
-    else:
-        signer = _load_certificate(authority.certificate)
+    issuer, signing_key = None, key
+    if authority is not None:
+        signer = load_certificate(authority.certificate)
         issuer = signer.subject
         if not authority.key.is_file():
             raise _key_is_elsewhere(authority)
-        signing_key = _load_key(authority.key)
+        signing_key = load_key(authority.key)
         end = min(end, signer.not_valid_after_utc)
         if end <= begin:
             raise ConfigurationError(
                 f"{authority.certificate} ended on {end:%Y-%m-%d}, so it can sign nothing; run"
                 " fed-credit provision with --renew."
             )
-    builder = (
-        x509.CertificateBuilder()
-        .subject_name(subject)
-        .issuer_name(issuer)
-        .public_key(key.public_key())
-        .serial_number(x509.random_serial_number())
-        .not_valid_before(begin - _BACKDATED)
-        .not_valid_after(end)
+    about = Contents(
+        organisation=wanted.organisation,
+        common_name=wanted.common_name,
+        usage=_USAGES.get(wanted.role),
+        hosts=wanted.hosts,
+        not_before=begin - _BACKDATED,
+        not_after=end,
     )
-    for extension, critical in _extensions(wanted, key, signing_key):
-        builder = builder.add_extension(extension, critical=critical)
-    return builder.sign(signing_key, hashes.SHA384()).public_bytes(serialization.Encoding.PEM)
-
-
-def _extensions(
-    wanted: Wanted, key: ec.EllipticCurvePrivateKey, signing_key: ec.EllipticCurvePrivateKey
-) -> list[tuple[x509.ExtensionType, bool]]:
-    """Return the extensions with whether they are critical, as RFC 5280 asks (4.2.1, 4.2.1.12)."""
-    is_authority = wanted.role is Role.AUTHORITY
-    found: list[tuple[x509.ExtensionType, bool]] = [
-        (x509.BasicConstraints(ca=is_authority, path_length=0 if is_authority else None), True),
-        (
-            x509.KeyUsage(
-                digital_signature=not is_authority,
-                content_commitment=False,
-                key_encipherment=False,
-                data_encipherment=False,
-                key_agreement=False,
-                key_cert_sign=is_authority,
-                crl_sign=is_authority,
-                encipher_only=False,
-                decipher_only=False,
-            ),
-            True,
-        ),
-        (x509.SubjectKeyIdentifier.from_public_key(key.public_key()), False),
-        (x509.AuthorityKeyIdentifier.from_issuer_public_key(signing_key.public_key()), False),
-    ]
-    if not is_authority:
-        usage = _USAGES[wanted.role]
-        found.append((x509.ExtendedKeyUsage([usage]), False))
-    if wanted.hosts:
-        names: list[x509.GeneralName] = []
-        for host in _sorted_hosts(wanted.hosts):
-            try:
-                names.append(x509.IPAddress(ipaddress.ip_address(host)))
-            except ValueError:
-                names.append(x509.DNSName(host))
-        found.append((x509.SubjectAlternativeName(names), False))
-    return found
+    return signed(about, key, issuer, signing_key)
 
 
 _USAGES = {
@@ -326,37 +288,6 @@ def _roles(made: x509.Certificate) -> list[Role]:
     return found
 
 
-def _hosts(made: x509.Certificate) -> tuple[str, ...]:
-    try:
-        names = made.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
-    except x509.ExtensionNotFound:
-        return ()
-    found = [
-        *names.get_values_for_type(x509.DNSName),
-        *map(str, names.get_values_for_type(x509.IPAddress)),
-    ]
-    return _sorted_hosts(found)
-
-
-def _sorted_hosts(hosts: Sequence[str]) -> tuple[str, ...]:
-    """Spell hosts one way: DNS names in lower case, then addresses, each once and sorted."""
-    names, addresses = set(), set()
-    for host in hosts:
-        try:
-            addresses.add(str(ipaddress.ip_address(host)))
-        except ValueError:
-            names.add(host.lower())
-    return (*sorted(names), *sorted(addresses))
-
-
-def _is_signed_by(made: x509.Certificate, signer: x509.Certificate) -> bool:
-    try:
-        made.verify_directly_issued_by(signer)
-    except (InvalidSignature, ValueError, TypeError):
-        return False
-    return True
-
-
 def _name(made: x509.Certificate, oid: x509.ObjectIdentifier) -> str:
     found = made.subject.get_attributes_for_oid(oid)
     return str(found[0].value) if found else ""
@@ -365,43 +296,6 @@ def _name(made: x509.Certificate, oid: x509.ObjectIdentifier) -> str:
 def _protect(key: Path) -> None:
     if key.is_file():
         put(key, key.read_bytes(), SECRET)
-
-
-def _pem(key: ec.EllipticCurvePrivateKey) -> bytes:
-    return key.private_bytes(
-        serialization.Encoding.PEM,
-        serialization.PrivateFormat.PKCS8,
-        serialization.NoEncryption(),
-    )
-
-
-def _load_certificate(path: Path) -> x509.Certificate:
-    try:
-        return x509.load_pem_x509_certificate(path.read_bytes())
-    except OSError as error:
-        raise ConfigurationError(
-            f"{path} cannot be read ({error.strerror}); fed-credit provision makes it."
-        ) from None
-    except ValueError:
-        raise ConfigurationError(
-            f"{path} is not a certificate in PEM; take it back from a copy."
-        ) from None
-
-
-def _load_key(path: Path) -> ec.EllipticCurvePrivateKey:
-    try:
-        key = serialization.load_pem_private_key(path.read_bytes(), None)
-    except OSError as error:
-        raise ConfigurationError(
-            f"{path} cannot be read ({error.strerror}); fed-credit provision makes it."
-        ) from None
-    except (ValueError, TypeError, UnsupportedAlgorithm):
-        key = None
-    if not isinstance(key, ec.EllipticCurvePrivateKey):
-        raise ConfigurationError(
-            f"{path} is not a private EC key in PEM without a password; take it back from a copy."
-        )
-    return key
 
 
 def _key_is_elsewhere(authority: Wanted) -> ConfigurationError:
