@@ -20,6 +20,7 @@ from fed_credit.deploy.records import Node, NodeStatus, Run
 from fed_credit.errors import ConfigurationError, DeploymentError
 from fed_credit.files import local_path
 from fed_credit.runtime.deployment import deployable
+from fed_credit.runtime.registered import key_digest
 
 # Of these a run is looked for by its name.
 _NEWEST = 500
@@ -162,7 +163,7 @@ def submit(control: Control, banks: Mapping[str, Node], overrides: Sequence[str]
     config = {
         "overrides": shlex.join(overrides),
         "name": name,
-        "banks": json.dumps({bank: node.node_id for bank, node in banks.items()}),
+        "banks": json.dumps({bank: key_digest(node.public_key) for bank, node in banks.items()}),
     }
     return control.start_run(build_bundle(schema), config)
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import logging
-import math
 import os
 import shlex
 import threading
@@ -25,10 +24,11 @@ from fed_credit.config.spec import PartitionKind, SimulationSpec
 from fed_credit.data.load import resolve_schema
 from fed_credit.data.schema import load_schema
 from fed_credit.data.split import check_divisible_alone
-from fed_credit.errors import ConfigurationError, QuorumError
+from fed_credit.errors import ConfigurationError
 from fed_credit.evaluation.sums import measure_sums
 from fed_credit.files import append_text, local_path, plain, write_json, write_text
 from fed_credit.job import CHECKPOINT, FederatedJob, FederatedOutcome, run_job
+from fed_credit.runtime.registered import Registered
 from fed_credit.runtime.streaming import StreamingGrid
 from fed_credit.training.checkpoint import load_checkpoint, save_checkpoint
 from fed_credit.training.metrics_log import METRICS, MetricsLog
@@ -55,14 +55,14 @@ class DeployedRun:
         The configuration; where data lie and how they are divided over banks has no meaning here.
     folder : Path
         Of the run.
-    banks : mapping of str to int or None
-        Node id by registered name of the banks that are expected; ``None`` takes those that are
-        connected.
+    banks : mapping of str to str or None
+        Digest of the public key by registered name of the banks that are expected; ``None`` takes
+        those that are connected.
     """
 
     spec: SimulationSpec
     folder: Path
-    banks: Mapping[str, int] | None
+    banks: Mapping[str, str] | None
 
 
 def read_request(context: Context, config_dir: Path | None) -> DeployedRun:
@@ -72,8 +72,8 @@ def read_request(context: Context, config_dir: Path | None) -> DeployedRun:
     ----------
     context : Context
         Its run configuration holds ``overrides`` (as on the command line), ``name`` (of the run's
-        folder; empty for one by the run's number) and ``banks`` (JSON: node id by name; empty for
-        whoever is connected).
+        folder; empty for one by the run's number) and ``banks`` (JSON: digest of the public key by
+        name; empty for whoever is connected). Every bank can read them.
     config_dir : Path or None
         Configuration that came with the bundle.
 
@@ -113,13 +113,13 @@ def read_request(context: Context, config_dir: Path | None) -> DeployedRun:
     return DeployedRun(deployable(replace(spec, run_dir=str(folder))), folder, banks)
 
 
-def _expected(text: str) -> dict[str, int] | None:
+def _expected(text: str) -> dict[str, str] | None:
     try:
-        return {str(name): int(node) for name, node in json.loads(text or "{}").items()} or None
+        return {str(name): str(key) for name, key in json.loads(text or "{}").items()} or None
     except (AttributeError, TypeError, ValueError):
         raise ConfigurationError(
-            "The run's setting 'banks' must be JSON with a node id by name; leave it to"
-            " fed-credit deploy run."
+            "The run's setting 'banks' must be JSON with a digest of the public key by name; leave"
+            " it to fed-credit deploy run."
         ) from None
 
 
@@ -187,7 +187,9 @@ def run_deployed(grid: Grid, context: Context) -> None:
     )
     run = RunSpec.of(spec, schema, fields, spec.seed)
     state = load_checkpoint(folder / CHECKPOINT, run)
-    names = _roster(grid, request, spec)
+    banks = Registered(grid, request.banks)
+    banks.gather(spec.federation)
+    names = banks.names
     # From here on there is something to go on with; before, a mended command starts anew.
     write_text(folder / SCHEMA, schema_path.read_text(encoding="utf-8"))
     write_text(folder / CONFIG_FILE, resolved_yaml(spec))
@@ -199,6 +201,10 @@ def run_deployed(grid: Grid, context: Context) -> None:
         metrics.write(0, state)
         diary.note_round(state)
 
+    def after_exchange(attendance: Attendance) -> None:
+        diary.note_exchange(attendance)
+        banks.look_again()
+
     job = FederatedJob(
         spec=run,
         strategy=spec.strategy,
@@ -207,7 +213,7 @@ def run_deployed(grid: Grid, context: Context) -> None:
         names=names,
         state=state,
         after_round=after_round,
-        after_exchange=diary.note_exchange,
+        after_exchange=after_exchange,
         own_metrics=True,
     )
     start = time.perf_counter()
@@ -295,61 +301,6 @@ class _Diary:
                 flush=True,
             )
         self._said = len(state.history)
-
-
-def _roster(grid: Grid, request: DeployedRun, spec: SimulationSpec) -> dict[int, str]:
-    """Name the nodes by their registration, once enough of the banks are connected."""
-    federation = spec.federation
-    expected = request.banks
-    wanted = len(expected) if expected is not None else federation.num_institutions
-    needed = max(1, math.ceil(federation.quorum * (wanted or 1) - 1e-9))
-    end = time.monotonic() + federation.join_timeout_s
-    while True:
-        connected = _connected(grid)
-        if expected is not None:
-            connected = {node: name for node, name in connected.items() if name in expected}
-        if len(connected) >= (wanted or 1):
-            break
-        if time.monotonic() >= end:
-            if len(connected) >= needed:
-                break
-            absent = "" if expected is None else _absent(expected, connected)
-            raise QuorumError(
-                f"Only {len(connected)} of {wanted or 'at least 1'} banks are connected after"
-                f" {federation.join_timeout_s:g} s (federation.join_timeout_s), {needed} are needed"
-                f" (federation.quorum){absent}."
-            )
-        time.sleep(0.5)
-    if expected is None:
-        return connected
-    # Who is not connected yet may come: a message waits for him as for the others.
-    return {node: name for name, node in expected.items()}
-
-
-def _absent(expected: Mapping[str, int], connected: Mapping[int, str]) -> str:
-    names = sorted(set(expected) - set(connected.values()))
-    return f"; not connected: {', '.join(names)}"
-
-
-def _connected(grid: Grid) -> dict[int, str]:
-    """Return the registered names of the nodes that are connected.
-
-    Flower's interface of a grid gives node ids alone; the SuperLink's own grid also gives the name
-    under which the operator has registered a node's key.
-    """
-    found = {int(node.node_id): str(node.name) for node in grid.get_nodes()}
-    nameless = sorted(node for node, name in found.items() if not name)
-    if nameless:
-        raise ConfigurationError(
-            f"Node {nameless[0]} is registered without a name; register each bank's key under its"
-            " name: fed-credit deploy sync."
-        )
-    if len(set(found.values())) < len(found):
-        raise ConfigurationError(
-            "Two nodes are registered under one name; unregister the one that is no longer used:"
-            " fed-credit deploy sync."
-        )
-    return found
 
 
 def _bundled_configuration(grid: Grid) -> Path | None:

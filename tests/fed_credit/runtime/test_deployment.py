@@ -22,9 +22,10 @@ from fed_credit.deploy.demo.loans import BANKS, SCHEMA, records, schema_text
 from fed_credit.errors import ArtefactError, ConfigurationError, QuorumError
 from fed_credit.runtime.deployment import RUNS_VARIABLE, deployable, run_deployed
 from fed_credit.runtime.local import InProcessGrid
+from fed_credit.runtime.registered import Registered, key_digest
 
 NODES = {node: bank.name for node, bank in enumerate(BANKS, start=11)}
-IDS = {name: node for node, name in NODES.items()}
+KEYS = {name: key_digest(name.encode()) for name in NODES.values()}
 Start = Callable[..., Path]
 
 
@@ -34,7 +35,10 @@ class Nodes(InProcessGrid):
     connected: Mapping[int, str] = NODES
 
     def get_nodes(self) -> list[Any]:
-        return [SimpleNamespace(node_id=node, name=name) for node, name in self.connected.items()]
+        return [
+            SimpleNamespace(node_id=node, name=name, public_key=name.encode())
+            for node, name in self.connected.items()
+        ]
 
 
 @pytest.fixture(scope="module")
@@ -78,7 +82,7 @@ def start(
         *more: str,
         name: str = "first",
         connected: Mapping[int, str] = NODES,
-        banks: Mapping[str, int] | str = IDS,
+        banks: Mapping[str, str] | str = KEYS,
         files: dict[int, Path] = bank_files,
         resume: str | None = None,
     ) -> Path:
@@ -218,3 +222,25 @@ def test_the_settings_of_a_split_are_resolved_for_banks() -> None:
 def test_unreadable_expectations_are_a_sentence(start: Start) -> None:
     with pytest.raises(ConfigurationError, match="'banks' must be JSON"):
         start(banks="[1")
+
+
+def test_a_key_that_is_not_the_bank_s_present_one_does_not_count(start: Start) -> None:
+    former = {**KEYS, NODES[12]: key_digest(b"a newer key")}
+    with pytest.raises(QuorumError, match=f"not connected: {NODES[12]}"):
+        start(banks=former)
+
+
+def test_a_bank_that_comes_late_is_asked_from_then_on() -> None:
+    grid = Nodes(client_app, {})
+    grid.connected = {node: NODES[node] for node in (11, 13)}
+    banks = Registered(grid, KEYS)
+    federation = compose(["federation.quorum=0.6", "federation.join_timeout_s=0.1"]).federation
+    banks.gather(federation)
+    assert sorted(banks.names.values()) == sorted(NODES.values())
+    (absent,) = [node for node, name in banks.names.items() if name == NODES[12]]
+    assert absent not in NODES
+    banks.look_again()
+    assert absent in banks.names
+    grid.connected = NODES
+    banks.look_again()
+    assert banks.names == NODES
