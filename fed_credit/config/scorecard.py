@@ -36,6 +36,8 @@ class CutsSpec:
         distinct values gets a bin for each.
     rank_tolerance : float
         Cells with a smaller share of the loans are not looked into; the rank error aimed at.
+    min_cell : int
+        Cells with fewer loans of all banks together are not looked into either.
     special_values : dict of str to list of float
         By feature: values that are codes rather than amounts (-1, 999), which get bins of their
         own.
@@ -43,6 +45,7 @@ class CutsSpec:
 
     max_bins: int
     rank_tolerance: float
+    min_cell: int
     special_values: dict[str, list[float]]
 
 
@@ -120,7 +123,7 @@ class NewtonSpec:
         scikit-learn.
     tolerance : float
         Newton ends with the step that moves no loan's log-odds by more than this through any one
-        column.
+        column, or no coefficient by more than this share of its standard error.
     max_iterations : int
         Steps at most.
     confidence : float

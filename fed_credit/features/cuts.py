@@ -5,8 +5,8 @@
 3. *Details* of those parts that are still heavy: 256 grains each, and the one value that its loans
    share if they do.
 
-A part is asked about only if more loans of all banks together lie in it than the tolerance, since
-the answer to the third question holds the values of a bank that has few loans there.
+A part is asked about only if all banks together have the minimum cell of loans in it, and more than
+the tolerance: the answer to the third question gives away the value of a bank's only loan there.
 
 Then :class:`~fed_credit.features.number_line.NumberLine` takes the cuts. They follow from the sums
 alone, so they are the same whatever the partition.

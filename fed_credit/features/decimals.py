@@ -8,7 +8,7 @@ import numpy as np
 
 
 def shortest_decimal(low: float, high: float) -> float:
-    """Return the number with the fewest digits in ``[low, high]``, the one nearest to its middle.
+    """Return the roundest number in ``[low, high]``.
 
     Parameters
     ----------
@@ -18,7 +18,7 @@ def shortest_decimal(low: float, high: float) -> float:
     Returns
     -------
     float
-        Written with :func:`repr` it has the fewest significant digits.
+        The multiple of the largest power of ten that has one there, the one nearest to the middle.
     """
     if low <= 0.0 <= high:
         return 0.0

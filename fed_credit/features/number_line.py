@@ -44,15 +44,18 @@ class NumberLine:
     def bins_to_divide(self) -> tuple[int, ...]:
         """Return the bins whose parts matter, rising.
 
-        All if cells are few, else those that hold a quantile and more loans than the tolerance.
+        All with the minimum cell of loans if cells are few, else those that hold a quantile and are
+        heavy.
         """
-        wanted = self._cells if self._few else self._inexact()
+        wanted = self._inexact()
+        if self._few:
+            wanted = [cell for cell in self._cells if cell.loans >= self.spec.min_cell]
         return tuple(sorted({cell.place[0] for cell in wanted if refinable(cell.place[0])}))
 
     def parts_to_divide(self) -> tuple[tuple[int, int], ...]:
         """Return the parts to look into, rising.
 
-        Those with more loans than the tolerance that hold a quantile, or any if cells are few.
+        Those that are heavy and hold a quantile, or any heavy ones if cells are few.
         """
         wanted = (cell.place for cell in self._inexact())
         return tuple(sorted({(index, part) for index, part, _ in wanted if part != WHOLE}))
@@ -93,8 +96,8 @@ class NumberLine:
         return [self._cells[k] for k in sorted({k for k, _ in self._quantiles()})]
 
     def _inexact(self) -> list[Cell]:
-        limit = self.spec.rank_tolerance * self._loans
-        return [c for c in self._at_quantiles() if c.loans > limit and not c.single]
+        least = max(self.spec.rank_tolerance * self._loans, self.spec.min_cell - 1)
+        return [c for c in self._at_quantiles() if c.loans > least and not c.single]
 
     def _quantiles(self) -> Iterator[tuple[int, int]]:
         """Yield, for each quantile, the cell that holds it and the cell before which to cut."""

@@ -15,7 +15,6 @@ from fed_credit.features.questions import Arrays
 from fed_credit.models.elementwise import LARGEST, logistic
 from fed_credit.models.products import (
     COLUMN_BITS,
-    PRODUCT_BITS,
     column_blocks,
     join_wide,
     split_wide,
@@ -28,6 +27,9 @@ from fed_credit.releases import Entry, ReleaseSpec
 
 _LOSS_BITS = 24
 _GRADIENT_BITS = 36
+# A loan's weight in the Hessian is 1/4 at most, so its count is below that of a column's grid.
+_WEIGHT_BITS = COLUMN_BITS + 2
+_HESSIAN_BITS = 2 * COLUMN_BITS + _WEIGHT_BITS
 LOSS_UNIT = 2.0**-_LOSS_BITS
 """Step of the fixed point in which a loan's loss is counted."""
 
@@ -48,9 +50,9 @@ class LikelihoodQuestion:
     exponents: tuple[int, ...]
 
     def layout(self) -> ReleaseSpec:
-        """Return the layout: ``n``, ``n_bad``, and loss, gradient and half the Hessian."""
+        """Return the layout: ``n``, ``n_bad``, and loss, gradient and half the Hessian in two."""
         p = len(self.coefficients)
-        size = 1 + p + p * (p + 1) // 2
+        size = 1 + p + p * (p + 1)
         return ReleaseSpec(
             "likelihood", (Entry("n", ()), Entry("n_bad", ()), *wide_entries("sums", size))
         )
@@ -80,7 +82,7 @@ class LikelihoodQuestion:
         scaled = np.ldexp(np.array(self.coefficients), np.array([0, *self.exponents]))
         loss = 0
         gradient = np.zeros(p, dtype=np.int64)
-        hessian = np.zeros((p, p), dtype=np.int64)
+        hessian = np.zeros((2, p, p), dtype=np.int64)
         for rows, block in column_blocks(x, self.exponents):
             log_odds = _log_odds(scaled, block)
             probability, softplus = logistic(log_odds)
@@ -91,11 +93,17 @@ class LikelihoodQuestion:
             work *= 2.0**_GRADIENT_BITS
             np.rint(work, out=work)
             gradient += work.sum(axis=1).astype(np.int64)
-            np.multiply(block, probability * (1.0 - probability), out=work)
-            work *= 2.0**COLUMN_BITS
-            np.rint(work, out=work)
-            hessian += (to_columns_grid(block) @ work.T).astype(np.int64)
-        totals = np.concatenate([[loss], gradient, hessian[triangle(p)]]).astype(np.int64)
+            # A weighted column on the grid is a whole number still; its two halves are multiplied
+            # apart, so that the Hessian is exactly that of the rounded columns and weights.
+            grid = to_columns_grid(block)
+            weight = np.rint(probability * (1.0 - probability) * 2.0**_WEIGHT_BITS)
+            np.multiply(grid, weight, out=work)
+            upper = np.floor(work * 2.0**-COLUMN_BITS)
+            work -= upper * 2.0**COLUMN_BITS
+            hessian[0] += (grid @ upper.T).astype(np.int64)
+            hessian[1] += (grid @ work.T).astype(np.int64)
+        halves = [half[triangle(p)] for half in hessian]
+        totals = np.concatenate([[loss], gradient, *halves]).astype(np.int64)
         return {
             "n": np.array(len(y)),
             "n_bad": np.array(np.count_nonzero(y)),
@@ -131,13 +139,14 @@ def read_likelihood(sums: Arrays, exponents: Sequence[int]) -> Likelihood:
     p = len(exponents) + 1
     totals = join_wide("sums", sums, 0)
     power = np.array([0, *exponents])
-    hessian = symmetric(totals[1 + p :], p)
+    upper, lower = np.split(totals[1 + p :], 2)
+    hessian = symmetric(np.ldexp(upper, COLUMN_BITS) + lower, p)
     return Likelihood(
         n=int(sums["n"]),
         bads=int(sums["n_bad"]),
         loss=float(np.ldexp(totals[0], -_LOSS_BITS)),
         gradient=np.ldexp(totals[1 : 1 + p], power - _GRADIENT_BITS),
-        hessian=np.ldexp(hessian, power[:, None] + power[None, :] - PRODUCT_BITS),
+        hessian=np.ldexp(hessian, power[:, None] + power[None, :] - _HESSIAN_BITS),
     )
 
 

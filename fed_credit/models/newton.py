@@ -35,7 +35,7 @@ from fed_credit.models.products import COLUMN_BITS
 
 _HALVINGS = 10
 # Without likelihood to gain (the decrement is twice what a step promises), a regular fit shrinks
-# its steps quadratically; a separated one goes on with steps of one unit of log-odds.
+# its steps quadratically; a separated one goes on with steps of equal length in log-odds.
 _NOTHING_TO_GAIN, _STILL_WALKING = 0.01, 0.5
 
 
@@ -172,6 +172,7 @@ class _Search:
         self.questions = 0
         self.at = start
         self.sums = self._look(start)
+        self.metric = self.sums.hessian
         self.basis, self.dependent = _span(self._curvature(), self.reach)
 
     def run(self, labels: Sequence[str]) -> Diagnosis:
@@ -179,14 +180,18 @@ class _Search:
         before = math.inf
         for _ in range(self.spec.max_iterations):
             step, decrement = self._newton_step()
-            length = float(np.abs(step * self.reach).max())
-            if length <= self.spec.tolerance:
+            moves = np.abs(step * self.reach)
+            # The decrement bounds the square of each move in standard errors (Boyd & Vandenberghe,
+            # *Convex Optimization*, 2004, 9.5).
+            if moves.max() <= self.spec.tolerance or decrement <= self.spec.tolerance**2:
                 # Newton's error after a step is of the order of its square, so nobody is asked
                 # again.
                 self.at = self.at + step
                 return collinear(labels, self.dependent) if self.dependent.any() else converged()
+            # How far log-odds move, in the mean over loans.
+            length = math.sqrt(max(0.0, float(step @ self.metric @ step)))
             if decrement < _NOTHING_TO_GAIN and length > _STILL_WALKING * before:
-                return separated(labels, np.abs(step * self.reach) > length / 10)
+                return separated(labels, moves > moves.max() / 10)
             before = length
             if not self._descend(step):
                 break
@@ -243,15 +248,15 @@ def _span(curvature: np.ndarray, reach: np.ndarray) -> tuple[np.ndarray, np.ndar
     """Return a basis of the space that the columns span, and which columns are not determined.
 
     Columns are compared at unit length, as by Belsley, Kuh & Welsch (*Regression Diagnostics*,
-    1980, 3.2). What is smaller than fixed point can make up counts as nothing.
+    1980, 3.2). Rounding columns to the grid makes up no more than the square of what it moves a
+    combination of them by, so what is shorter than that counts as nothing.
     """
     diagonal = np.diag(curvature)
     there = diagonal > 0
     unit = np.where(there, 1.0 / np.sqrt(np.where(there, diagonal, 1.0)), 0.0)
     values, vectors = np.linalg.eigh(curvature * unit[:, None] * unit[None, :])
-    # An entry is off by 2**-COLUMN_BITS of its column's reach, at random over loans.
-    off = reach * unit * (2.0**-COLUMN_BITS / 2.0)
-    noise = 2.0 * (np.abs(vectors).T @ off) * np.abs(vectors).sum(axis=0)
-    kept = values > np.maximum(1e-10, noise)
+    moved = np.abs(vectors).T @ (reach * unit) * 2.0 ** -(COLUMN_BITS + 1)
+    # The first cell is the sum of the loans' weights.
+    kept = values > np.maximum(1e-12, diagonal[0] * moved**2)
     lost = np.abs(vectors[:, ~kept]).max(axis=1, initial=0.0) > 0.01
     return unit[:, None] * vectors[:, kept], lost | ~there
