@@ -83,12 +83,21 @@ class StreamingGrid(Grid):
         CalledOffError
             If the wait is called off.
         """
-        # The SuperLink's grid goes through them twice; they share their records.
-        waiting = set(self._grid.push_messages(list(messages)))
+        sent = list(messages)  # the SuperLink's grid goes through them twice
+        if timeout is not None:
+            for message in sent:
+                # A bank that comes back must not work on what nobody waits for any more.
+                message.metadata.ttl = timeout
+        nodes = [message.metadata.dst_node_id for message in sent]
+        waiting = dict(zip(self._grid.push_messages(sent), nodes, strict=False))
+        del sent
         end = float("inf") if timeout is None else time.monotonic() + timeout
         while waiting:
             for reply in self._grid.pull_messages(list(waiting)):
-                waiting.discard(reply.metadata.reply_to_message_id)
+                node = waiting.pop(reply.metadata.reply_to_message_id, None)
+                if node is not None and reply.has_error():
+                    # For a node that cannot be reached the SuperLink answers in its own name.
+                    reply.metadata.__dict__["_src_node_id"] = node
                 yield reply
             if time.monotonic() >= end:
                 return
