@@ -28,6 +28,14 @@ from fed_credit.training.task import (
 
 log = logging.getLogger("fed_credit.consortium")
 
+_NO_ANSWER = "no answer in time"
+# What the SuperLink says in a bank's place, by Flower's codes.
+_FLOWERS_OWN = {
+    ErrorCode.NODE_UNAVAILABLE: "it is not connected",
+    ErrorCode.MESSAGE_UNAVAILABLE: _NO_ANSWER,
+    ErrorCode.REPLY_MESSAGE_UNAVAILABLE: _NO_ANSWER,
+}
+
 
 @dataclass(frozen=True)
 class Attendance:
@@ -183,8 +191,8 @@ class SumCollector:
     def _vector(self, reply: Message, name: str) -> np.ndarray | str:
         """Return a reply's vector, or why it does not count."""
         if reply.has_error():
-            if reply.error.code == ErrorCode.NODE_UNAVAILABLE:
-                return "it is not connected"
+            if reply.error.code in _FLOWERS_OWN:
+                return _FLOWERS_OWN[reply.error.code]
             return reply.error.reason or f"error {reply.error.code}"
         receipt = reply.content.config_records.get(RECEIPT)
         if receipt is not None and receipt.get("institution") != name:
@@ -227,7 +235,7 @@ class SumCollector:
         needed = max(1, math.ceil(quorum * len(self.asked) - 1e-9))
         names = sorted(self.roster.names[node] for node in self.asked)
         missing = {
-            name: self.refused.get(name, "no answer in time").rstrip(".")
+            name: self.refused.get(name, _NO_ANSWER).rstrip(".")
             for name in names
             if name not in self.answered
         }

@@ -199,7 +199,7 @@ def test_fewer_banks_than_the_quorum_end_the_run(deployment: Deployment) -> None
 
 
 def test_a_bank_that_dies_in_mid_round_comes_back(deployment: Deployment) -> None:
-    running = deployment.submit(rounds=24, name="dies")
+    running = deployment.submit(rounds=60, name="dies")
     deployment.wait(lambda: len(deployment.exchanges("dies")) >= 3)
     (node,) = deployment.below(HARBOUR, "supernode")[:1]
     for process in [*node.children(recursive=True), node]:
