@@ -70,10 +70,20 @@ def is_own_name(key: str) -> bool:
 
 
 @cache
-def _open_keys() -> tuple[str, ...]:
-    from fed_credit.config.spec import MappingSpec
+def _open_keys(root: type | None = None) -> tuple[str, ...]:
+    """Return the keys whose value maps names of the user's own."""
 
-    return tuple(f"data.mapping.{name}" for name in get_type_hints(MappingSpec))
+    def walk(kind: type, within: str) -> list[str]:
+        keys: list[str] = []
+        for name, hint in get_type_hints(kind).items():
+            key, inner = _join(within, name), _section_type(hint)
+            if inner is not None:
+                keys += walk(inner, key)
+            elif get_origin(hint) is dict:
+                keys.append(key)
+        return keys
+
+    return tuple(walk(root or _simulation(), ""))
 
 
 @cache
@@ -94,8 +104,8 @@ def known_keys(root: type | None = None) -> tuple[str, ...]:
         keys: list[str] = []
         for name, hint in get_type_hints(kind).items():
             keys.append(_join(within, name))
-            if is_dataclass(hint) and isinstance(hint, type):
-                keys += walk(hint, keys[-1])
+            if (inner := _section_type(hint)) is not None:
+                keys += walk(inner, keys[-1])
         return keys
 
     return tuple(walk(root or _simulation(), ""))
@@ -166,6 +176,12 @@ def shown(value: Any) -> str:
     if isinstance(value, Mapping):
         return f"{{{','.join(f'{name}:{shown(item)}' for name, item in value.items())}}}"
     return str(value)
+
+
+def _section_type(hint: Any) -> type | None:
+    """Return the dataclass of a field's type, also of one that may be None."""
+    kinds = get_args(hint) if get_origin(hint) in (types.UnionType, Union) else (hint,)
+    return next((kind for kind in kinds if isinstance(kind, type) and is_dataclass(kind)), None)
 
 
 def _section(kind: type[T], values: Mapping[str, Any], within: str, root: type) -> T:

@@ -134,6 +134,11 @@ def _of_composition(error: Exception, text: str) -> ConfigurationError:
             return ConfigurationError(
                 f"{match[1]} is a name of your own: write it with a plus, +{match[1]}=VALUE."
             )
+        if match[1].startswith("model.") and is_known(match[1]):
+            return ConfigurationError(
+                f"{match[1]} cannot be set: the model that is chosen has no such parameter; choose"
+                " the model by its name, as in model=gbdt."
+            )
         inner = getattr(error.__cause__, "full_key", None) or ""
         return unknown_key(match[1] if match[1].startswith(inner) else inner)
     if match := re.match(r"In '(.+?)': \w+ raised while composing config:\s*(.*)", text):

@@ -16,7 +16,7 @@ from fed_credit.config.institutions import complete_institutions
 from fed_credit.config.location import conf_dir, groups
 from fed_credit.config.spec import SimulationSpec
 from fed_credit.config.urls import refuse_password
-from fed_credit.config.validate import check
+from fed_credit.config.validate import check, check_model_parameters
 from fed_credit.config.yaml_file import read_mapping
 from fed_credit.errors import ConfigurationError
 
@@ -118,6 +118,7 @@ def to_spec(cfg: DictConfig) -> SimulationSpec:
         raise ConfigurationError("The configuration must hold keys and values, not a list.")
     _check_passwords(values, "")
     complete_institutions(values)
+    check_model_parameters(values)
     spec = build(SimulationSpec, {key: item for key, item in values.items() if key != "hydra"})
     check(spec)
     return spec
@@ -159,6 +160,7 @@ def from_yaml(path: Path) -> SimulationSpec:
     values = read_mapping(path)
     try:
         complete_institutions(values)
+        check_model_parameters(values)
         spec = build(SimulationSpec, values)
         check(spec)
     except ConfigurationError as error:

@@ -5,8 +5,34 @@ They stand here, below everything, so that a wrong name is refused before any wo
 
 from __future__ import annotations
 
-FAMILIES = ("loan_risk",)
-TASKS = ("counts", "moments", "round", "evaluation")
+# What banks are asked for by a run of each family of models.
+FAMILY_TASKS: dict[str, tuple[str, ...]] = {
+    "loan_risk": ("counts", "moments", "round", "evaluation"),
+    "logreg_exact": ("counts", "moments", "likelihood", "evaluation"),
+    "scorecard": ("cells", "products", "likelihood", "evaluation"),
+    "gbdt": ("cells", "trees", "evaluation"),
+    "tree": ("cells", "trees", "evaluation"),
+}
+FAMILIES = tuple(FAMILY_TASKS)
+# Families whose model follows from sums alone: nobody averages weights.
+EXACT_FAMILIES = ("logreg_exact", "scorecard", "gbdt", "tree")
+TREE_FAMILIES = ("gbdt", "tree")
+TASKS = tuple(dict.fromkeys(task for tasks in FAMILY_TASKS.values() for task in tasks))
+# Parameters of a model that a family needs, and no other may set.
+MODEL_PARAMETERS: dict[str, tuple[str, ...]] = {
+    "loan_risk": (
+        "hidden",
+        "dropout",
+        "learning_rate",
+        "weight_decay",
+        "batch_size",
+        "class_weighting",
+    ),
+    "logreg_exact": ("newton",),
+    "scorecard": ("cuts", "binning", "selection", "newton", "points", "rating"),
+    "gbdt": ("class_weighting", "cuts", "trees"),
+    "tree": ("class_weighting", "cuts", "trees"),
+}
 # Parameters that a strategy needs, and no other may set.
 STRATEGY_PARAMETERS: dict[str, tuple[str, ...]] = {
     "fedavg": (),

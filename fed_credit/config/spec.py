@@ -8,8 +8,20 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import Any
 
+from fed_credit.config.scorecard import (
+    BinningSpec,
+    CutsSpec,
+    NewtonSpec,
+    PointsSpec,
+    RatingSpec,
+    ScorecardSpec,
+    SelectionSpec,
+)
+from fed_credit.config.trees import TreesSpec
 from fed_credit.data.schema import KnownAt
+from fed_credit.errors import ConfigurationError
 
 
 class SourceKind(StrEnum):
@@ -351,7 +363,7 @@ class FederationSpec:
     num_institutions : int or None
         The k largest institutions take part; ``None`` for all.
     num_rounds : int
-        Rounds of training.
+        Rounds of training, or of boosting; families that are fitted in one go have one.
     local_epochs : int
         Passes over a bank's training loans per round.
     fraction : float
@@ -373,14 +385,25 @@ class FederationSpec:
     join_timeout_s: float
 
 
+@dataclass(frozen=True)
+class NetworkSpec:
+    """The part of a model's specification that a network looks at; see :class:`ModelSpec`."""
+
+    hidden: tuple[int, ...]
+    dropout: float
+    learning_rate: float
+    weight_decay: float
+    batch_size: int
+
+
 @dataclass
 class ModelSpec:
-    """The model and how one bank trains it.
+    """The model and how it is trained; what a family does not use is ``None``.
 
     Parameters
     ----------
     family : str
-        Model family; see :mod:`fed_credit.models`.
+        Model family; see :data:`fed_credit.config.names.MODEL_PARAMETERS` for what each uses.
     hidden : list of int
         Units of the hidden layers; empty for logistic regression.
     dropout : float
@@ -391,15 +414,60 @@ class ModelSpec:
         Loans per optimiser step.
     class_weighting : ClassWeighting
         ``balanced`` weights bads up and corrects the intercept once, from summed counts.
+    cuts, binning, selection, newton, points, rating
+        Of exact models; see :mod:`fed_credit.config.scorecard`.
+    trees : TreesSpec
+        How trees are grown.
     """
 
     family: str
-    hidden: list[int]
-    dropout: float
-    learning_rate: float
-    weight_decay: float
-    batch_size: int
-    class_weighting: ClassWeighting
+    hidden: list[int] | None
+    dropout: float | None
+    learning_rate: float | None
+    weight_decay: float | None
+    batch_size: int | None
+    class_weighting: ClassWeighting | None
+    cuts: CutsSpec | None
+    binning: BinningSpec | None
+    selection: SelectionSpec | None
+    newton: NewtonSpec | None
+    points: PointsSpec | None
+    rating: RatingSpec | None
+    trees: TreesSpec | None
+
+    @property
+    def network(self) -> NetworkSpec:
+        """What a network looks at."""
+        return NetworkSpec(
+            hidden=tuple(self._needed("hidden")),
+            dropout=self._needed("dropout"),
+            learning_rate=self._needed("learning_rate"),
+            weight_decay=self._needed("weight_decay"),
+            batch_size=self._needed("batch_size"),
+        )
+
+    @property
+    def scorecard(self) -> ScorecardSpec:
+        """What a scorecard looks at."""
+        names = ("cuts", "binning", "selection", "newton", "points", "rating")
+        return ScorecardSpec(*(self._needed(name) for name in names))
+
+    @property
+    def regression(self) -> NewtonSpec:
+        """How an exact logistic regression is fitted."""
+        found: NewtonSpec = self._needed("newton")
+        return found
+
+    @property
+    def boosting(self) -> tuple[CutsSpec, TreesSpec]:
+        """The common cuts of trees, and how the trees are grown."""
+        return self._needed("cuts"), self._needed("trees")
+
+    def _needed(self, name: str) -> Any:
+        value = getattr(self, name)
+        if value is None:
+            raise ConfigurationError(f"model.family={self.family} needs model.{name}; set it.")
+        return value
 
 
 @dataclass

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass, fields, is_dataclass
 from datetime import date
 from typing import Any
@@ -12,7 +12,9 @@ from fed_credit.config.convert import refused, shown
 from fed_credit.config.names import (
     BASELINES,
     CHANNELS,
+    EXACT_FAMILIES,
     FAMILIES,
+    MODEL_PARAMETERS,
     STRATEGIES,
     STRATEGY_PARAMETERS,
 )
@@ -21,6 +23,7 @@ from fed_credit.config.spec import (
     SimulationSpec,
     SplitKind,
     StrategySpec,
+    Weighting,
 )
 from fed_credit.config.validate_sources import check_sources
 from fed_credit.config.validate_tracking import check_tracking
@@ -65,6 +68,40 @@ _RANGES = {
     "model.learning_rate": _POSITIVE,
     "model.weight_decay": _NOT_NEGATIVE,
     "model.batch_size": _at_least(1),
+    "model.cuts.max_bins": _Range("from 2 to 1000", lambda value: 2 <= value <= 1000),
+    "model.cuts.rank_tolerance": _Range("from 0 to below 1", lambda value: 0 <= value < 1),
+    "model.cuts.min_cell": _at_least(1),
+    "model.binning.max_classes": _at_least(2),
+    "model.binning.min_share": _Range("from 0 to below 0.5", lambda value: 0 <= value < 0.5),
+    "model.binning.min_goods": _NOT_NEGATIVE,
+    "model.binning.min_bads": _NOT_NEGATIVE,
+    "model.binning.min_cell": _at_least(1),
+    "model.binning.rare_share": _Range("from 0 to below 1", lambda value: 0 <= value < 1),
+    "model.binning.max_p_value": _Range("above 0 and at most 1", lambda value: 0 < value <= 1),
+    "model.binning.smoothing": _POSITIVE,
+    "model.selection.min_iv": _NOT_NEGATIVE,
+    "model.selection.max_iv": _POSITIVE,
+    "model.selection.max_correlation": _Range("above 0 and at most 1", lambda v: 0 < v <= 1),
+    "model.selection.max_vif": _at_least(1),
+    "model.newton.l2": _NOT_NEGATIVE,
+    "model.newton.tolerance": _POSITIVE,
+    "model.newton.max_iterations": _at_least(1),
+    "model.newton.confidence": _INSIDE_UNIT,
+    "model.points.pdo": _POSITIVE,
+    "model.points.base_odds": _POSITIVE,
+    "model.rating.pd_floor": _Range("from 0 to below 1", lambda value: 0 <= value < 1),
+    "model.trees.trees_per_round": _at_least(1),
+    "model.trees.max_depth": _Range("from 1 to 12", lambda value: 1 <= value <= 12),
+    "model.trees.learning_rate": _Range("above 0 and at most 1", lambda value: 0 < value <= 1),
+    "model.trees.l2": _NOT_NEGATIVE,
+    "model.trees.min_gain": _NOT_NEGATIVE,
+    "model.trees.min_child_weight": _NOT_NEGATIVE,
+    "model.trees.min_child_loans": _at_least(1),
+    "model.trees.row_share": _Range("above 0 and at most 1", lambda value: 0 < value <= 1),
+    "model.trees.column_share": _Range("above 0 and at most 1", lambda value: 0 < value <= 1),
+    "model.trees.patience": _NOT_NEGATIVE,
+    "model.trees.categories_apart": _NOT_NEGATIVE,
+    "model.trees.rare_share": _Range("from 0 to below 1", lambda value: 0 <= value < 1),
     "strategy.proximal_mu": _NOT_NEGATIVE,
     "strategy.server_learning_rate": _POSITIVE,
     "strategy.server_momentum": _Range("from 0 to below 1", lambda value: 0 <= value < 1),
@@ -105,7 +142,7 @@ def check(spec: SimulationSpec) -> None:
         if isinstance(value, float) and not math.isfinite(value):
             raise refused(key, value, "it must be a finite number")
     for key, allowed in _RANGES.items():
-        value = values[key]
+        value = values.get(key)  # none of a section that the model does not use
         if value is not None and not allowed.holds(value):
             raise refused(key, value, f"it must be {allowed.text}")
     for key in _DATES:
@@ -163,15 +200,91 @@ def _check_data(spec: SimulationSpec) -> None:
         )
 
 
+def check_model_parameters(values: Mapping[str, Any]) -> None:
+    """Refuse a parameter of a model that its family does not have, before types are looked at.
+
+    Parameters
+    ----------
+    values : mapping of str to object
+        The configuration's plain values.
+
+    Raises
+    ------
+    ConfigurationError
+        Names the key and the family.
+    """
+    model = values.get("model")
+    if not isinstance(model, Mapping):
+        return
+    family = model.get("family")
+    if family not in MODEL_PARAMETERS:
+        return
+    own = MODEL_PARAMETERS[family]
+    for name in sorted({name for names in MODEL_PARAMETERS.values() for name in names} - set(own)):
+        if (value := model.get(name)) is not None:
+            key, value = _first_leaf(f"model.{name}", value)
+            raise refused(
+                key,
+                value,
+                f"a model of the family {family} has no such parameter; choose the model by its"
+                " name, as in model=gbdt",
+            )
+
+
+def _first_leaf(key: str, value: Any) -> tuple[str, Any]:
+    while isinstance(value, Mapping) and value:
+        name, value = next(iter(value.items()))
+        key = f"{key}.{name}"
+    return key, value
+
+
 def _check_model(spec: SimulationSpec) -> None:
-    _one_of("model.family", spec.model.family, FAMILIES)
+    model = spec.model
+    _one_of("model.family", model.family, FAMILIES)
+    for name in MODEL_PARAMETERS[model.family]:
+        if getattr(model, name) is None:
+            raise ConfigurationError(f"model.family={model.family} needs model.{name}; set it.")
     _check_strategy(spec.strategy)
-    if any(units < 1 for units in spec.model.hidden):
+    if any(units < 1 for units in model.hidden or ()):
         raise refused(
             "model.hidden",
-            spec.model.hidden,
+            model.hidden,
             "each hidden layer needs at least 1 unit; [] is a logistic regression",
         )
+    if model.family in EXACT_FAMILIES:
+        _check_exact(spec)
+    if model.rating is not None:
+        limits = list(model.rating.grades.values())
+        rising = all(low < high for low, high in zip([0.0, *limits], limits, strict=False))
+        if not limits or not rising or limits[-1] != 1.0:
+            raise refused(
+                "model.rating.grades",
+                model.rating.grades,
+                "the upper limits of the PD have to rise from above 0 to 1",
+            )
+    if model.trees is not None:
+        for name, sign in model.trees.monotone.items():
+            if sign not in (-1, 1):
+                raise refused(f"model.trees.monotone.{name}", sign, "it must be 1 or -1")
+        if model.trees.subtract_siblings and spec.federation.quorum < 1:
+            raise refused(
+                "model.trees.subtract_siblings",
+                True,
+                f"federation.quorum={spec.federation.quorum} lets banks drop out between two"
+                " exchanges; set one of them otherwise",
+            )
+
+
+def _check_exact(spec: SimulationSpec) -> None:
+    """Refuse what says how weights are averaged: the model follows from sums over all loans."""
+    family, strategy = spec.model.family, spec.strategy
+    why = f"a model of the family {family} is made of sums over all loans of all banks"
+    if strategy.name != "fedavg":
+        raise refused("strategy.name", strategy.name, f"{why}; leave it at fedavg")
+    if strategy.weighting is not Weighting.LOANS:
+        raise refused("strategy.weighting", strategy.weighting.value, f"{why}; leave it at loans")
+    if spec.federation.fraction < 1:
+        raise refused("federation.fraction", spec.federation.fraction, f"{why}; leave it at 1")
 
 
 def _check_strategy(strategy: StrategySpec) -> None:

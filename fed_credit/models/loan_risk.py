@@ -78,7 +78,7 @@ class LoanRiskFamily:
     def shapes(self, n_columns: int, spec: ModelSpec) -> list[tuple[str, tuple[int, ...]]]:
         """Return name and shape of each weight array; see :class:`ModelFamily`."""
         shapes: list[tuple[str, tuple[int, ...]]] = []
-        for k, (inputs, units) in enumerate(pairwise([n_columns, *spec.hidden, 1])):
+        for k, (inputs, units) in enumerate(pairwise([n_columns, *spec.network.hidden, 1])):
             shapes += [(f"layers.{k}.weight", (units, inputs)), (f"layers.{k}.bias", (units,))]
         return shapes
 
@@ -145,6 +145,7 @@ class _Session:
 
     def __init__(self, job: TrainJob) -> None:
         self._job = job
+        self._network = job.model.network
         # Copies: training changes them in place, never the arrays it was given.
         self._parameters = [torch.tensor(array, requires_grad=True) for array in job.weights]
         # The same values without gradients: what moves them need not switch autograd off and on.
@@ -160,7 +161,7 @@ class _Session:
 
     def run(self) -> TrainResult:
         """Pass over the loans ``epochs`` times; without loans the weights stay as they are."""
-        size, dropout = self._job.model.batch_size, self._job.model.dropout
+        size, dropout = self._network.batch_size, self._network.dropout
         steps = 0
         for _ in range(self._job.epochs if len(self._y) else 0):
             order = torch.randperm(len(self._y))
@@ -190,8 +191,8 @@ class _Session:
             amsgrad=False,
             beta1=0.9,
             beta2=0.999,
-            lr=self._job.model.learning_rate,
-            weight_decay=self._job.model.weight_decay,
+            lr=self._network.learning_rate,
+            weight_decay=self._network.weight_decay,
             eps=1e-8,
             maximize=False,
         )

@@ -9,7 +9,7 @@ from fed_credit.models import family
 from fed_credit.models.protocol import Weights
 
 
-def class_weight(weighting: ClassWeighting, n: int, n_bad: int) -> tuple[float, float]:
+def class_weight(weighting: ClassWeighting | None, n: int, n_bad: int) -> tuple[float, float]:
     """Return what a bad loan counts for, and the one prior correction that undoes it.
 
     Weighting bads by ``g / b`` trains as if goods and bads were equally frequent, which adds
@@ -17,8 +17,8 @@ def class_weight(weighting: ClassWeighting, n: int, n_bad: int) -> tuple[float, 
 
     Parameters
     ----------
-    weighting : ClassWeighting
-        None or balanced.
+    weighting : ClassWeighting or None
+        Whether it is asked for.
     n, n_bad : int
         Summed training loans and bads.
 
@@ -27,7 +27,7 @@ def class_weight(weighting: ClassWeighting, n: int, n_bad: int) -> tuple[float, 
     tuple of float
         Weight of a bad loan, and the offset to add to the log-odds.
     """
-    if weighting is ClassWeighting.NONE or not 0 < n_bad < n:
+    if weighting is not ClassWeighting.BALANCED or not 0 < n_bad < n:
         return 1.0, 0.0
     ratio = (n - n_bad) / n_bad
     return ratio, -float(np.log(ratio))

@@ -8,8 +8,9 @@ from dataclasses import asdict, dataclass
 from functools import cached_property
 from typing import Any
 
+from fed_credit.config.convert import build
+from fed_credit.config.names import EXACT_FAMILIES
 from fed_credit.config.spec import (
-    ClassWeighting,
     ModelSpec,
     PreprocessingSpec,
     SimulationSpec,
@@ -62,6 +63,13 @@ class Population:
         )
 
 
+def planned_rounds(spec: SimulationSpec) -> int:
+    """Return how many rounds a run has; a model that is fitted in one go has one."""
+    family = spec.model.family
+    one = family in EXACT_FAMILIES and family != "gbdt"
+    return 1 if one else spec.federation.num_rounds
+
+
 @dataclass(frozen=True)
 class RunSpec:
     """One run of the federation, as the operator asks for it.
@@ -85,7 +93,7 @@ class RunSpec:
     proximal_mu : float
         Weight of the squared distance from the incoming model in a bank's loss (FedProx).
     rounds : int
-        Rounds of training; a bank's own model is trained for as many.
+        Rounds of training or of boosting; a bank's own model is trained for as many.
     local_epochs : int
         Passes over a bank's training loans per round.
     histogram_bins : int
@@ -138,7 +146,7 @@ class RunSpec:
             model=spec.model,
             weighting=spec.strategy.weighting,
             proximal_mu=spec.strategy.proximal_mu or 0.0,
-            rounds=spec.federation.num_rounds,
+            rounds=planned_rounds(spec),
             local_epochs=spec.federation.local_epochs,
             histogram_bins=spec.evaluation.histogram_bins,
             torch_threads=spec.runtime.torch_threads,
@@ -160,16 +168,13 @@ class RunSpec:
         """
         try:
             raw = json.loads(text)
-            model = raw["model"]
             return cls(
                 seed=raw["seed"],
                 population=Population.from_dict(raw["population"]),
                 decision_point=KnownAt(raw["decision_point"]),
                 features=tuple(FeatureSpec.from_dict(item) for item in raw["features"]),
                 preprocessing=PreprocessingSpec(**raw["preprocessing"]),
-                model=ModelSpec(
-                    **{**model, "class_weighting": ClassWeighting(model["class_weighting"])}
-                ),
+                model=build(ModelSpec, raw["model"]),
                 weighting=Weighting(raw["weighting"]),
                 proximal_mu=raw["proximal_mu"],
                 rounds=raw["rounds"],
@@ -177,8 +182,9 @@ class RunSpec:
                 histogram_bins=raw["histogram_bins"],
                 torch_threads=raw["torch_threads"],
             )
-        except (KeyError, TypeError, ValueError) as error:
+        except (ConfigurationError, KeyError, TypeError, ValueError) as error:
+            reason = str(error).rstrip(".")
             raise ConfigurationError(
-                f"The run's specification cannot be read ({error}); operator and bank need the"
+                f"The run's specification cannot be read ({reason}); operator and bank need the"
                 " same version of fed-credit."
             ) from None

@@ -150,7 +150,8 @@ def test_what_deployments_start_from_is_no_group_of_a_run() -> None:
 
 
 def test_names_are_those_that_are_implemented() -> None:
-    assert set(names.FAMILIES) == set(fed_credit.models.FAMILIES)
+    networks = set(fed_credit.models.FAMILIES)
+    assert set(names.FAMILIES) == networks | set(names.EXACT_FAMILIES)
     assert set(names.STRATEGIES) == set(strategies.build.STRATEGIES)
     assert set(names.TASKS) == set(Task)
 
@@ -221,7 +222,7 @@ def test_to_spec_leaves_hydras_own_node_aside() -> None:
         # Options that do not exist.
         ("model=mlp_smal", "Did you mean 'mlp_small'?"),
         ("experiment=quik", "Did you mean 'quick'?"),
-        ("model=3", "model=3 does not exist: choose one of logreg"),
+        ("model=3", "model=3 does not exist: choose one of gbdt"),
         ("model=null", "model=null does not exist"),
         ("federation=3", "the only option is default"),
         ("hydra/launcher=slurm", "hydra/launcher=slurm does not exist"),
@@ -409,8 +410,14 @@ def test_known_keys_are_those_of_a_saved_run() -> None:
                 found |= walk(value, f"{within}{key}.")
         return found
 
-    saved = OmegaConf.to_container(OmegaConf.create(resolved_yaml(compose([]))))
-    assert walk(saved, "") == set(known_keys())
+    models = ("mlp_small", "logreg_exact", "scorecard", "gbdt", "tree")
+    found = set()
+    for model in models:
+        saved = resolved_yaml(compose([f"model={model}"]))
+        found |= walk(OmegaConf.to_container(OmegaConf.create(saved)), "")
+    # What names of the user's own stand for is no key of the configuration.
+    found = {key for key in found if not key.startswith("model.rating.grades.")}
+    assert found == set(known_keys())
 
 
 def test_a_bank_s_source_is_completed_from_what_holds_for_all(tmp_path: Path) -> None:
