@@ -113,7 +113,9 @@ class TreeBank:
             made = np.empty((len(self._train), 2), np.int64)
 
             def derive(rows: slice) -> None:
-                made[rows] = derivatives(self._margins.values[rows], self._train.y[rows], bad_weight)
+                made[rows] = derivatives(
+                    self._margins.values[rows], self._train.y[rows], bad_weight
+                )
 
             self._workers.over_rows(len(made), derive)
             self._derivatives = (bad_weight, made)

@@ -39,7 +39,9 @@ class Bins:
 
     def __post_init__(self) -> None:
         if len(set(self.names)) != len(self.names) or len(self.names) != len(self.cuts):
-            raise DataError("Each column of the trees needs one name of its own and one set of cuts.")
+            raise DataError(
+                "Each column of the trees needs one name of its own and one set of cuts."
+            )
         for name, cuts in zip(self.names, self.cuts, strict=True):
             rising = cuts.dtype == np.float32 and cuts.ndim == 1 and (np.diff(cuts) > 0).all()
             if not (rising and np.isfinite(cuts).all() and len(cuts) + 2 <= MAX_BINS):

@@ -53,6 +53,39 @@ class Column:
         apart = [specials, np.nextafter(specials, np.float32(np.inf))]
         return np.unique(np.concatenate([np.asarray(self.fine.cuts, np.float32), *apart]))
 
+    def says(self, threshold: float, left: bool, missing: bool) -> str:
+        """Return what going left or right at a split means, as a sentence about a loan.
+
+        Parameters
+        ----------
+        threshold : float
+            Values below it go left.
+        left : bool
+            Which side.
+        missing : bool
+            Whether missing values go there too.
+        """
+        name = self.fine.feature.name
+        if threshold > self.cuts.max(initial=-np.inf):
+            return f"{name} is known" if left else f"{name} is missing"
+        # In columns of one category, a missing value is a code like others.
+        if missing and not (self.levels and self.levels[self.fine.missing] is not None):
+            name += " is missing or"
+        if self.fine.feature.kind is Kind.BOOLEAN:
+            return f"{name} is {'no' if left else 'yes'}"
+        if not self.levels:
+            return f"{name} {'<' if left else '>='} {np.float32(threshold):.6g}"
+        there: list[str] = []
+        others: list[str] = []
+        for code, level in enumerate(self.levels):
+            if level is not None:
+                (there if (level < threshold) == left else others).append(self.fine.name(code))
+        if len(there) == 1 or len(others) == 1:
+            return f"{name} is {there[0] if len(there) == 1 else 'not ' + others[0]}"
+        if len(there) <= len(others):
+            return f"{name} in {', '.join(there)}"
+        return f"{name} not in {', '.join(others)}"
+
     def values(self, frame: pd.DataFrame) -> np.ndarray:
         """Return the column of some loans, ``(n,) float32``, NaN where missing."""
         column = frame[self.fine.feature.name]
@@ -192,7 +225,7 @@ def _one_category(fine: FineBins, code: int) -> Column:
 
 
 def _in_order(fine: FineBins, goods: np.ndarray, bads: np.ndarray, kept: list[int]) -> Column:
-    """Number the kept categories by their bad rate; those that are missing stay so."""
+    """Put the kept categories into the order of their bad rates; what is missing stays so."""
     loans = goods + bads
     overall = int(bads.sum()) / max(1, int(loans.sum()))
     ranked = [code for code in kept if code != fine.missing]

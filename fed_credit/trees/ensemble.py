@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -171,9 +170,7 @@ def first_rounds(ensemble: Ensemble, rounds: int) -> Ensemble:
 
 def shifted(ensemble: Ensemble, offset: int) -> Ensemble:
     """Return the ensemble with all log-odds moved by ``offset``, in units of its base."""
-    return Ensemble(
-        ensemble.bins, ensemble.base + offset, ensemble.trees, ensemble.trees_per_round
-    )
+    return Ensemble(ensemble.bins, ensemble.base + offset, ensemble.trees, ensemble.trees_per_round)
 
 
 @compiled

@@ -30,14 +30,15 @@ _INVERSE_ODD = np.array([1.0 / (2 * k + 1) for k in range(18)])
 
 @compiled
 def _exp_of_minus(x: float) -> float:
-    """Return ``exp(-x)`` for ``x >= 0``, to 1e-15, by Taylor's series on ``[-ln 2 / 2, ln 2 / 2]``."""
+    """Return ``exp(-x)`` for ``x >= 0``, to 1e-15, by Taylor's series around multiples of ln 2."""
     x = min(x, _FAR)
     k = math.floor(x * _LOG2_E + 0.5)
     r = k * _LN2_LOW + (k * _LN2_HIGH - x)
-    total = _INVERSE_FACTORIALS[13]
+    total: float = _INVERSE_FACTORIALS[13]
     for power in range(12, -1, -1):
         total = total * r + _INVERSE_FACTORIALS[power]
-    return total * _POWERS[int(k)]
+    power_of_two: float = _POWERS[int(k)]
+    return total * power_of_two
 
 
 @compiled
@@ -45,7 +46,7 @@ def _log1p(t: float) -> float:
     """Return ``log(1 + t)`` for ``0 <= t <= 1``, to 1e-15, by the series of the area tangent."""
     s = t / (2.0 + t)
     square = s * s
-    total = _INVERSE_ODD[17]
+    total: float = _INVERSE_ODD[17]
     for k in range(16, -1, -1):
         total = total * square + _INVERSE_ODD[k]
     return 2.0 * s * total
@@ -97,12 +98,12 @@ def log_loss(margins: np.ndarray, y: np.ndarray, offset: int) -> int:
     int
         In units of ``2**-GRADIENT_BITS``; each loan's loss is rounded before it is added.
     """
-    total = np.int64(0)
+    total = 0
     for i in range(len(margins)):
         margin = (margins[i] + offset) * MARGIN_UNIT
         wrong = -margin if y[i] else margin
         loss = max(wrong, 0.0) + _log1p(_exp_of_minus(abs(margin)))
-        total += np.int64(np.rint(loss * _UNIT))
+        total += int(np.rint(loss * _UNIT))
     return total
 
 
@@ -131,5 +132,5 @@ def base_margin(loans: int, bads: int, bad_weight: float) -> int:
     int
         In units of ``2**-MARGIN_BITS``; half a loan is added to either side, so that it is finite.
     """
-    odds = bad_weight * (bads + 0.5) / (loans - bads + 0.5)
+    odds: float = bad_weight * (bads + 0.5) / (loans - bads + 0.5)
     return round(math.log(odds) * 2**MARGIN_BITS)

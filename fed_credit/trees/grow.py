@@ -22,7 +22,9 @@ from fed_credit.trees.growing import GrowingTree
 from fed_credit.trees.nodes import Trees
 from fed_credit.trees.request import HISTOGRAM, Request
 from fed_credit.trees.sampling import columns_of
-from fed_credit.trees.spec import GRADIENT_BITS, MARGIN_BITS, BoostingSpec
+from fed_credit.trees.spec import GRADIENT_BITS, MARGIN_BITS, MARGIN_UNIT, BoostingSpec
+
+_LEAST_RATE = 1e-6
 
 
 @dataclass(frozen=True)
@@ -180,14 +182,28 @@ class Grower:
 
     def _end_round(self) -> None:
         spec = self._spec
-        share = spec.learning_rate / spec.trees_per_round
-        new = [tree.finished(share) for tree in self._growing]
+        leaf = self._bad_rate if spec.bad_rates else self._step
+        new = [tree.finished(leaf) for tree in self._growing]
         self.trees += new
         self._finished = Trees.of([tree.rows for tree in self.trees])
         # On the same loans and columns the next round would not find a split either.
         sampled = spec.row_share < 1 or spec.column_share < 1
         self._grown = not sampled and not any(tree.inner.any() for tree in new)
         self._begin()
+
+    def _step(self, weight: float) -> float:
+        return weight * (self._spec.learning_rate / self._spec.trees_per_round)
+
+    def _bad_rate(self, weight: float) -> float:
+        """Return the log-odds of a leaf's bad rate, less those of all loans.
+
+        From constant log-odds the step is ``(r - p) / (p (1 - p))``, where ``r`` is the leaf's bad
+        rate with ``l2 / (p (1 - p))`` loans at the overall rate ``p`` added.
+        """
+        overall = 1.0 / (1.0 + math.exp(-self._base * MARGIN_UNIT))
+        rate = overall + weight * overall * (1.0 - overall)
+        rate = min(max(rate, _LEAST_RATE), 1.0 - _LEAST_RATE)
+        return math.log(rate / (1.0 - rate)) - self._base * MARGIN_UNIT
 
     def _begin(self) -> None:
         spec = self._spec

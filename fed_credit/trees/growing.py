@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 import numpy as np
 
 from fed_credit.errors import ReleaseError
 from fed_credit.trees.ensemble import Tree
-from fed_credit.trees.nodes import LEAF, VALUE
+from fed_credit.trees.nodes import FEATURE, LEAF, VALUE
 from fed_credit.trees.spec import GRADIENT_BITS, LARGEST_LEAF, MARGIN_BITS, BoostingSpec
 from fed_credit.trees.split import Split, Totals, best_split, leaf_weight, totals
 
@@ -90,21 +90,20 @@ class GrowingTree:
         for node in opened:
             self._grow(node, known[node])
 
-    def finished(self, share: float) -> Tree:
+    def finished(self, leaf: Callable[[float], float]) -> Tree:
         """Return the grown tree.
 
         Parameters
         ----------
-        share : float
-            What a leaf's step is multiplied with: the learning rate, divided by the trees of a
-            round.
+        leaf : callable
+            Turns the step that lowers the loss most into the log-odds that a leaf adds.
         """
         rows = self.rows
         largest = LARGEST_LEAF << MARGIN_BITS
         for row, node, sums in zip(rows, self._nodes, self._sums(), strict=True):
-            if row[0] == LEAF:
-                step = leaf_weight(sums, self._spec, node.low, node.high) * share
-                row[VALUE] = min(max(round(step * 2**MARGIN_BITS), -largest), largest)
+            if row[FEATURE] == LEAF:
+                value = leaf(leaf_weight(sums, self._spec, node.low, node.high))
+                row[VALUE] = min(max(round(value * 2**MARGIN_BITS), -largest), largest)
         return Tree(
             rows,
             gains=np.array([node.gain for node in self._nodes]),

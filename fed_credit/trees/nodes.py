@@ -1,7 +1,7 @@
 """Trees as they travel: one row of small integers per node, and how loans move down them.
 
-The rows of a tree begin with its root; two children stand side by side, behind their parent. A loan goes left if its
-bin is at most the node's, and as the node says if its value is missing.
+The rows of a tree begin with its root; two children stand side by side, behind their parent. A
+loan goes left if its bin is at most the node's, and as the node says if its value is missing.
 """
 
 from __future__ import annotations
@@ -140,7 +140,7 @@ def advance(
     steps : int
         Splits to pass; loans that have reached a leaf stay there.
     """
-    # The loops hold no branch that could be guessed wrong: a loan at a leaf takes a step of nothing.
+    # The loops hold no branch that could be guessed wrong: at a leaf a step leads nowhere.
     # Unsigned positions spare the question whether to count from the end.
     n, one = np.uintp(len(positions)), np.uintp(1)
     start = np.uintp(0)

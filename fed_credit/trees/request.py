@@ -176,8 +176,11 @@ class Request:
             and _rise_below(nodes, len(tree))
             and bool((tree[nodes, FEATURE] == LEAF).all())
             for columns, nodes, tree in zip(
-                self.columns, self.nodes, (self.growing[k] for k in range(len(self.growing)))
-            , strict=True)
+                self.columns,
+                self.nodes,
+                (self.growing[k] for k in range(len(self.growing))),
+                strict=True,
+            )
         )
 
 

@@ -54,6 +54,9 @@ class BoostingSpec:
         values are outside of that order.
     bad_weight : float
         What a bad loan counts for in the loss; a good one counts 1. The log-odds are corrected.
+    bad_rates : bool
+        For a single tree: whether its leaves hold the bad rates of their loans, smoothed as ``l2``
+        says, instead of one step towards them.
     patience : int
         Rounds without a lower loss on validation loans after which training stops; 0 for never.
     subtract_siblings : bool
@@ -80,6 +83,7 @@ class BoostingSpec:
     column_share: float
     monotone: Mapping[str, int]
     bad_weight: float
+    bad_rates: bool
     patience: int
     subtract_siblings: bool
     seed: int
@@ -99,6 +103,10 @@ class BoostingSpec:
             "bad_weight": (
                 0 < self.bad_weight <= LARGEST_BAD_WEIGHT,
                 f"above 0 and at most {LARGEST_BAD_WEIGHT:g}",
+            ),
+            "bad_rates": (
+                not self.bad_rates or (self.rounds == self.trees_per_round == self.bad_weight == 1),
+                "false for more than one tree, and where bad loans have a weight of their own",
             ),
             "patience": (self.patience >= 0, "0 or more"),
         }

@@ -108,8 +108,8 @@ def _search(
 ) -> tuple[float, int, int, bool, int, int, int]:
     """Return gain, column (-1: none), bin, direction of missing values, and sums of the left."""
     best_gain, best_column, best_bin, best_direction = min_gain, -1, 0, False
-    best_g, best_h, best_n = np.int64(0), np.int64(0), np.int64(0)
-    total_g, total_h, total_n = np.int64(0), np.int64(0), np.int64(0)
+    best_g, best_h, best_n = 0, 0, 0
+    total_g, total_h, total_n = 0, 0, 0
     for cell in range(starts[0], starts[1]):
         total_g += histogram[0, cell]
         total_h += histogram[1, cell]
@@ -118,7 +118,7 @@ def _search(
     for j in range(len(starts) - 1):
         last = starts[j + 1] - 1
         some_missing = histogram[2, last] > 0
-        g, h, n = np.int64(0), np.int64(0), np.int64(0)
+        g, h, n = 0, 0, 0
         for cell in range(starts[j], last if some_missing else last - 1):
             g += histogram[0, cell]
             h += histogram[1, cell]
@@ -230,6 +230,4 @@ def best_split(
     if signs[columns[j]] and not apart:
         sides = (leaf_weight(side, spec, low, high) for side in (left, right))
         middle = sum(sides) / 2
-    return Split(
-        int(columns[j]), int(last), bool(missing_left), float(gain), left, right, middle
-    )
+    return Split(int(columns[j]), int(last), bool(missing_left), float(gain), left, right, middle)
