@@ -17,11 +17,12 @@ from fed_credit.deploy.doctor.finding import Check, Finding, carried_out, ok, pr
 from fed_credit.deploy.doctor.loans import loans
 from fed_credit.deploy.doctor.ports import own_port
 from fed_credit.deploy.doctor.registration import registered
-from fed_credit.deploy.keys import KEY_FILE, PUBLIC_FILE
+from fed_credit.deploy.keys import FORMER_KEY_FILE, KEY_FILE, PUBLIC_FILE
 from fed_credit.deploy.pki import Role, read_certificate
 from fed_credit.node.call import CLIENT_COMMAND
 from fed_credit.node.home import Home
 
+_SECRETS = (KEY_FILE, FORMER_KEY_FILE)
 _NEW_CA = "Ask the operator for the consortium's ca.crt, and compare its fingerprint by telephone."
 
 
@@ -49,7 +50,7 @@ def examine_bank(home: Path) -> Iterator[Finding]:
         ("bank.yaml", lambda: _bank_file(place)),
         ("ca.crt", lambda: _authority(place)),
         (KEY_FILE, lambda: certificates.node_pair(place.key, home / PUBLIC_FILE)),
-        (KEY_FILE, lambda: keeping.secrets({KEY_FILE: place.key})),
+        (KEY_FILE, lambda: keeping.secrets({name: home / name for name in _SECRETS})),
         ("folders", lambda: _folders(place)),
         ("bank's commands", lambda: _commands(place)),
         ("disk", lambda: keeping.space(place.state)),

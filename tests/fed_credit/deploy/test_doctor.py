@@ -252,8 +252,11 @@ def test_another_key_than_the_one_shown(bank: Path, tmp_path: Path, doctor: Doct
 
 @pytest.mark.parametrize("mode", [0o644, 0o640])
 def test_a_key_that_others_can_read(bank: Path, doctor: Doctor, mode: int) -> None:
+    shutil.copy(bank / "node.key", bank / "node.key.old")
     (bank / "node.key").chmod(mode)
-    seen = doctor(bank).of("node.key: permissions")
+    answer = doctor(bank)
+    assert answer.of("node.key.old: permissions")["state"] == "ok"
+    seen = answer.of("node.key: permissions")
     assert seen["state"] == "problem" and f"{mode:04o}" in seen["found"]
     assert f"chmod 600 {bank / 'node.key'}" in seen["advice"]
 
