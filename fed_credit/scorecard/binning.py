@@ -227,11 +227,13 @@ class _Work:
         return sorted(items, key=lambda item: (self.bad_rate(item), item)), rare
 
     def neutral(self, items: Sequence[list[int]]) -> int:
-        """Return the item, of average size at least, whose bad rate is nearest to that of all."""
+        """Return the item, half as large as the average at least, whose bad rate is nearest to that
+        of all loans.
+        """
         loans = [self.loans(item) for item in items]
         overall = self.total_bads / self.total
         away = [
-            abs(self.bad_rate(item) - overall) if n * len(items) >= sum(loans) else np.inf
+            abs(self.bad_rate(item) - overall) if 2 * n * len(items) >= sum(loans) else np.inf
             for item, n in zip(items, loans, strict=True)
         ]
         return int(np.argmin(away))
