@@ -30,14 +30,21 @@ from fed_credit.node.children import Child, Children
 from fed_credit.node.home import Home
 from fed_credit.node.logs import log_to_stderr
 
-# What a task imports, whatever it is about.
+# What a task imports, most of it late: when it first connects, reads a source or trains.
 PRELOADED = (
+    "encodings.cp437",  # of names in a zip file
+    "encodings.utf_8_sig",
+    "httpcore",
     "torch",
     "torch.optim.adamw",
     "pandas",
-    "pyarrow.parquet",
+    "pandas.core.arrays.arrow.extension_types",
     "pyarrow.csv",
+    "pyarrow.dataset",
+    "pyarrow.pandas_compat",
+    "pyarrow.parquet",
     "pandera.pandas",  # checks rows when a source is read
+    "safetensors.numpy",
     "fed_credit.node.task",
     "fed_credit.client_app",
     "clients.tasks",

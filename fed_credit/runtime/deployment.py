@@ -28,6 +28,7 @@ from fed_credit.errors import ConfigurationError
 from fed_credit.evaluation.sums import measure_sums
 from fed_credit.files import append_text, local_path, plain, write_json, write_text
 from fed_credit.job import CHECKPOINT, FederatedJob, FederatedOutcome, run_job
+from fed_credit.runtime.pulls import pull_promptly
 from fed_credit.runtime.registered import Registered
 from fed_credit.runtime.streaming import StreamingGrid
 from fed_credit.training.checkpoint import load_checkpoint, save_checkpoint
@@ -216,6 +217,7 @@ def run_deployed(grid: Grid, context: Context) -> None:
         after_exchange=after_exchange,
         own_metrics=True,
     )
+    pull_promptly()
     start = time.perf_counter()
     outcome = run_job(StreamingGrid(grid, threading.Event(), _PULL_SECONDS), job)
     artefact = Artefact.of(run, outcome.state, data_fingerprint=None)
@@ -285,7 +287,8 @@ class _Diary:
 
     def note_exchange(self, attendance: Attendance) -> None:
         self.exchanges.append(attendance)
-        append_text(self._path, json.dumps(plain(asdict(attendance)), ensure_ascii=False) + "\n")
+        line = {"ended": time.time(), **plain(asdict(attendance))}
+        append_text(self._path, json.dumps(line, ensure_ascii=False) + "\n")
         missing = "".join(f"; without {bank}: {why}" for bank, why in attendance.missing.items())
         print(
             f"{attendance.task} {attendance.number}: {len(attendance.answered)} banks in"
