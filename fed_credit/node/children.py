@@ -82,6 +82,8 @@ class Children:
         self._home = home
         self._selector = selector
         self._running: dict[int, Child] = {}
+        self._reports: list[int] = []  # runs whose report is to be made, the next one first
+        self._reporting: Child | None = None
 
     def __len__(self) -> int:
         return len(self._running)
@@ -163,6 +165,13 @@ class Children:
         self._selector.unregister(child.pipe)
         os.close(child.pipe)
         del self._running[child.pid]
+        if child is self._reporting:
+            self._reporting = None
+        if child.report is not None and child.report not in self._reports:
+            self._reports.append(child.report)
+        # One at a time: whoever asks decides how often a report is due, and how long it takes.
+        if self._reports and self._reporting is None:
+            self._reporting = self._make_report(self._reports.pop(0))
         if not child.answered:
             seconds = time.monotonic() - child.started
             how = "was killed at its deadline" if child.late else f"ended with {code}"
@@ -172,20 +181,21 @@ class Children:
                 return
         if child.on_end is not None:
             child.on_end(0 if child.answered else 1)
-        if child.report is not None:
-            self._make_report(child.report)
 
-    def _make_report(self, run_id: int) -> None:
+    def _make_report(self, run_id: int) -> Child:
         """Compare the run's model with the bank's own, behind everything else on the machine."""
 
         def work(tell: Callable[[dict[str, Any]], None]) -> int:
-            from fed_credit.node.report import make_in_background
+            from fed_credit.node.report import make_in_background, wanted_report
 
-            make_in_background(self._home, run_id)
+            if wanted_report(self._home, run_id):
+                make_in_background(self._home, run_id)
             tell({"done": True})
             return 0
 
-        self._fork(work, _REPORT_SECONDS).successor = True
+        child = self._fork(work, _REPORT_SECONDS)
+        child.successor = True
+        return child
 
     def _answer_for(self, dead: Child) -> None:
         def work(tell: Callable[[dict[str, Any]], None]) -> int:

@@ -9,6 +9,7 @@ import shutil
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -160,6 +161,42 @@ def test_the_worker_makes_a_report_after_the_answer(
             stamps.append(page.stat().st_mtime_ns)
     assert codes == [0, 0]
     assert stamps[0] == stamps[1]
+
+
+def test_reports_are_made_one_at_a_time_however_often_runs_end(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An operator that ends run after run must not have a bank train them all at once."""
+    busy, made = tmp_path / "busy", tmp_path / "made"
+    made.mkdir()
+
+    def answered(home: Home, call: int, tell: Any, started: float) -> int:
+        tell({"done": True})
+        tell({"report": call})
+        return 0
+
+    def report(home: Home, run_id: int) -> None:
+        busy.mkdir()  # fails if another one is at work
+        time.sleep(0.3)
+        (made / str(run_id)).touch()
+        busy.rmdir()
+
+    monkeypatch.setattr("fed_credit.node.task.run_task", answered)
+    monkeypatch.setattr("fed_credit.node.call.parse_call", lambda words: int(words[0]))
+    monkeypatch.setattr("fed_credit.node.report.wanted_report", lambda home, run_id: True)
+    monkeypatch.setattr("fed_credit.node.report.make_in_background", report)
+    codes: list[int] = []
+    with selectors.DefaultSelector() as selector:
+        children = Children(Home(tmp_path), selector)
+        for run_id in (1, 2, 2, 3):
+            children.start([str(run_id)], time.monotonic(), codes.append)
+        end = time.monotonic() + 60
+        while len(children) and time.monotonic() < end:
+            for key, _ in selector.select(0.05):
+                children.read(key.data)
+            children.tend()
+    assert codes == [0, 0, 0, 0]
+    assert sorted(path.name for path in made.iterdir()) == ["1", "2", "3"]
 
 
 def test_what_goes_wrong_in_the_background_is_logged(

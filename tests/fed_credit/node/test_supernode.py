@@ -1,13 +1,16 @@
 from __future__ import annotations
 
+import io
 import subprocess
 import time
+import zipfile
 from types import ModuleType, SimpleNamespace
 
 import pytest
 from flwr.supercore.inflatable import inflatable_utils
 from flwr.supernode import start_client_internal
 
+from fed_credit.node.bundle import CLIENT_APP
 from fed_credit.node.supernode import (
     BUSY_SECONDS,
     FLOWER_IDLE,
@@ -166,8 +169,20 @@ def test_a_bundle_that_cannot_be_used_gives_an_empty_configuration(module: Modul
     run = SimpleNamespace(override_config={"name": "x"})
     assert module.get_fused_config_from_fab(bundle(), run) == {"name": "x"}
     with_code = bundle(**{"fed_credit/__init__.py": b""})
-    for bad in (b"", b"PK\x03\x04", with_code):
+    odd = [zipped(f"{_APP}config = {value}\n") for value in ("5", '"x"', "[1]", "{a = [1]}")]
+    for bad in (b"", b"PK\x03\x04", with_code, *odd):
         assert module.get_fused_config_from_fab(bad, run) == {}
+
+
+_APP = f'[tool.flwr.app]\ncomponents = {{clientapp = "{CLIENT_APP}"}}\n'
+
+
+def zipped(project: str) -> bytes:
+    """Make a bundle that Flower itself would not build."""
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w") as archive:
+        archive.writestr("pyproject.toml", project)
+    return buffer.getvalue()
 
 
 def test_parts_of_a_message_are_asked_for_again_soon() -> None:
