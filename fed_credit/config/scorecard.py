@@ -123,7 +123,8 @@ class NewtonSpec:
         scikit-learn.
     tolerance : float
         Newton ends with the step that moves no loan's log-odds by more than this through any one
-        column, or no coefficient by more than this share of its standard error.
+        column, no coefficient by more than this share of its standard error, or nothing by more
+        than fixed point resolves.
     max_iterations : int
         Steps at most.
     confidence : float

@@ -26,7 +26,9 @@ from fed_credit.models.products import (
 from fed_credit.releases import Entry, ReleaseSpec
 
 _LOSS_BITS = 24
-_GRADIENT_BITS = 36
+GRADIENT_BITS = 36
+"""Fractional bits of a loan's part of the gradient, per unit of its column's range."""
+
 # A loan's weight in the Hessian is 1/4 at most, so its count is below that of a column's grid.
 _WEIGHT_BITS = COLUMN_BITS + 2
 _HESSIAN_BITS = 2 * COLUMN_BITS + _WEIGHT_BITS
@@ -90,7 +92,7 @@ class LikelihoodQuestion:
             # Integers below 2**53 as floats, so their sums are exact in any order.
             loss += int(np.rint((softplus - bad * log_odds) * 2.0**_LOSS_BITS).sum())
             work = block * (probability - bad)
-            work *= 2.0**_GRADIENT_BITS
+            work *= 2.0**GRADIENT_BITS
             np.rint(work, out=work)
             gradient += work.sum(axis=1).astype(np.int64)
             # A weighted column on the grid is a whole number still; its two halves are multiplied
@@ -145,7 +147,7 @@ def read_likelihood(sums: Arrays, exponents: Sequence[int]) -> Likelihood:
         n=int(sums["n"]),
         bads=int(sums["n_bad"]),
         loss=float(np.ldexp(totals[0], -_LOSS_BITS)),
-        gradient=np.ldexp(totals[1 : 1 + p], power - _GRADIENT_BITS),
+        gradient=np.ldexp(totals[1 : 1 + p], power - GRADIENT_BITS),
         hessian=np.ldexp(hessian, power[:, None] + power[None, :] - _HESSIAN_BITS),
     )
 

@@ -26,6 +26,7 @@ from fed_credit.models.diagnosis import (
     separated,
 )
 from fed_credit.models.likelihood import (
+    GRADIENT_BITS,
     LOSS_UNIT,
     Likelihood,
     LikelihoodQuestion,
@@ -183,7 +184,8 @@ class _Search:
             moves = np.abs(step * self.reach)
             # The decrement bounds the square of each move in standard errors (Boyd & Vandenberghe,
             # *Convex Optimization*, 2004, 9.5).
-            if moves.max() <= self.spec.tolerance or decrement <= self.spec.tolerance**2:
+            enough = max(self.spec.tolerance**2, self._noise())
+            if moves.max() <= self.spec.tolerance or decrement <= enough:
                 # Newton's error after a step is of the order of its square, so nobody is asked
                 # again.
                 self.at = self.at + step
@@ -225,6 +227,13 @@ class _Search:
         # Least squares, since separated loans leave no curvature.
         inside = -np.linalg.lstsq(inner, slope, rcond=None)[0]
         return self.basis @ inside, float(-slope @ inside)
+
+    def _noise(self) -> float:
+        """Return a decrement that is no more than what fixed point makes up, with some room."""
+        inner = self.basis.T @ self._curvature() @ self.basis
+        spread = (self.basis * self.reach[:, None]).T @ (self.basis * self.reach[:, None])
+        inverse = np.linalg.lstsq(inner, spread, rcond=None)[0]
+        return 100.0 * self.sums.n * 4.0 ** -(GRADIENT_BITS + 1) * float(np.trace(inverse))
 
     def _descend(self, step: np.ndarray) -> bool:
         """Go the step, or half of it again and again, until the objective does not rise."""

@@ -15,7 +15,12 @@ from fed_credit.models.newton import LogisticFit, fit_logistic
 
 
 def fit(
-    x: np.ndarray, y: np.ndarray, owner: np.ndarray | None = None, l2: float = 0.0, steps: int = 25
+    x: np.ndarray,
+    y: np.ndarray,
+    owner: np.ndarray | None = None,
+    l2: float = 0.0,
+    steps: int = 25,
+    tolerance: float = 1e-6,
 ) -> LogisticFit:
     owner = np.zeros(len(y), int) if owner is None else owner
 
@@ -28,7 +33,7 @@ def fit(
 
     reach = [exponent(float(np.abs(column).max(initial=0))) for column in x.T]
     names = [f"x{k}" for k in range(x.shape[1])]
-    spec = NewtonSpec(l2, 1e-6, steps, 0.95)
+    spec = NewtonSpec(l2, tolerance, steps, 0.95)
     return fit_logistic(ask, names, reach, n=len(y), bads=int(y.sum()), spec=spec)
 
 
@@ -204,11 +209,25 @@ def test_values_beyond_the_agreed_range_never_leave():
             question.answer(x, y)
 
 
-def test_columns_that_are_nearly_dependent_are_fitted_all_the_same():
+@pytest.mark.parametrize("tolerance", [1e-6, 1e-8, 0.0])
+def test_columns_that_are_nearly_dependent_are_fitted_all_the_same(tolerance):
     x, y, _ = design("sum")
     x[:, 3] += 1e-3 * np.random.default_rng(9).normal(size=len(x))
-    found = fit(x, y)
+    found = fit(x, y, tolerance=tolerance)
     assert found.diagnosis.finding is Finding.CONVERGED
     known = LogisticRegression(solver="newton-cholesky", tol=1e-12, C=np.inf).fit(x, y)
     away = np.abs(found.coefficients[1:] - known.coef_[0])
     assert (away < 1e-5 * found.standard_errors[1:]).all()
+
+
+@pytest.mark.parametrize("kind", ["twice", "sum", "all levels", "separated", "plain"])
+def test_a_tolerance_below_fixed_point_changes_no_finding(kind):
+    if kind in ("separated", "plain"):
+        x, y = data(2000, 4)
+        if kind == "separated":
+            x[:, 1], y[:30] = np.arange(2000) < 30, 0
+    else:
+        x, y, _ = design(kind)
+    usual, strict = fit(x, y), fit(x, y, tolerance=0.0)
+    assert strict.diagnosis == usual.diagnosis
+    assert strict.questions <= usual.questions + 2
