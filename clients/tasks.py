@@ -16,6 +16,7 @@ from fed_credit.data.book import Part
 from fed_credit.errors import ReleaseError
 from fed_credit.evaluation.metrics import measure
 from fed_credit.evaluation.sums import ScoreSums, score_sums
+from fed_credit.features.received import check_steps
 from fed_credit.features.statistics import count, moments
 from fed_credit.models import family
 from fed_credit.models.protocol import TrainJob, TrainResult, Weights
@@ -103,7 +104,7 @@ class TrainingClient(BankClient):
         return TrainJob(
             institution=self.bank.name,
             weights=parameters,
-            x=self.bank.matrix(task.fitted, Part.TRAIN),
+            x=_matrix(self.bank, task, Part.TRAIN),
             y=self.bank.labels(Part.TRAIN),
             bad_weight=task.bad_weight,
             epochs=spec.local_epochs,
@@ -167,8 +168,13 @@ def _scores(bank: Bank, task: TaskConfig, weights: Weights, part: Part) -> np.nd
         raise ReleaseError(
             f"{bank.name} scores validation and test loans; it was asked for another part; refused."
         )
-    x = bank.matrix(task.fitted, part)
+    x = _matrix(bank, task, part)
     return default_probability(weights, x, task.spec.model, task.log_odds_offset)
+
+
+def _matrix(bank: Bank, task: TaskConfig, part: Part) -> np.ndarray:
+    check_steps(task.fitted, task.spec.features)
+    return bank.matrix(task.fitted, part)
 
 
 def _own_metrics(y: np.ndarray, p: np.ndarray) -> dict[str, Scalar]:

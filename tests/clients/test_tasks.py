@@ -15,6 +15,7 @@ from clients.tasks import CLIENTS, TrainingClient
 from fed_credit.data.book import Dataset, LoanBook, Part
 from fed_credit.errors import ReleaseError
 from fed_credit.evaluation.metrics import measure
+from fed_credit.features.steps import CategoricalStep
 from fed_credit.models.protocol import Weights
 from fed_credit.releases import ReleaseSpec
 from fed_credit.training.predict import default_probability
@@ -183,3 +184,21 @@ def test_training_loans_are_not_scored_for_anyone(
 ) -> None:
     with pytest.raises(ReleaseError, match="another part"):
         _fit(Task.EVALUATION, _pooled(dataset, parts), replace(task_config, part=part), weights)
+
+
+@pytest.mark.parametrize("task", [Task.ROUND, Task.EVALUATION])
+def test_a_preprocessor_cannot_ask_for_what_the_schema_does_not_tell(
+    banks: list[Bank], task_config: TaskConfig, weights: Weights, task: Task
+) -> None:
+    fitted = task_config.fitted
+    branch = next(f for f in task_config.spec.features if f.name == "branch")
+    assert branch.hash_buckets and not branch.values
+    one = str(banks[0].book.features["branch"].iloc[0])
+    # How many loans are of this one branch, which the schema counts by hash bucket alone.
+    named = replace(branch, values=(one,), hash_buckets=0)
+    spy = CategoricalStep(named, (0, -1, -1), (f"branch = {one}",))
+    wide = CategoricalStep(branch, (0,) * 10, tuple(f"c{k}" for k in range(1_000)))
+    for step in (spy, wide, replace(wide, columns=("a",), groups=(0, 5)), fitted.steps[0]):
+        config = replace(task_config, preprocessor=replace(fitted, steps=(*fitted.steps[:1], step)))
+        with pytest.raises(ReleaseError, match="preprocessor of the request"):
+            _fit(task, banks[0], config, weights)
