@@ -25,7 +25,7 @@ from fed_credit.node.worker import ENVIRONMENT, THREADED
 _TICK_SECONDS = 0.25
 _READY_SECONDS = 180.0
 _END_SECONDS = 8.0  # Flower gives itself five
-# A SuperNode that ends is started again after 1, 2, 4, ... seconds, up to half a minute.
+# A SuperNode that ends is started again after 1, 2, 4, ... seconds, up to a quarter of a minute.
 _LONGEST_PAUSE = 15.0
 _SETTLED_SECONDS = 60.0
 # Beyond a task's own limit, its kill and the hand-over.

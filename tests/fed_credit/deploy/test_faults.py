@@ -63,7 +63,7 @@ class Deployment:
     ) -> subprocess.Popen[str]:
         """Start ``fed-credit deploy run`` in the background."""
         self.count += 1
-        words = [*self.demo.overrides[: -len(SETTINGS)], *SETTINGS, *overrides]
+        words = [*self.demo.overrides, *overrides]
         words = [word for word in words if not word.startswith("federation.num_rounds")]
         return subprocess.Popen(
             [
@@ -206,8 +206,7 @@ def test_a_bank_that_dies_in_mid_round_comes_back(deployment: Deployment) -> Non
         process.kill()
     output, _ = running.communicate(timeout=PATIENCE)
     assert running.returncode == 0, output
-    # Flower takes the bank for connected until its heart has not beaten for a minute; only then does
-    # it say so at once, and only then may the bank come back.
+    # For a minute Flower takes the bank for connected; then it says so, and lets it come back.
     reasons = {each["missing"].get(HARBOUR) for each in deployment.exchanges("dies")}
     assert {"no answer in time", "it is not connected"} <= reasons, reasons
     found = [HARBOUR in exchange["missing"] for exchange in deployment.exchanges("dies")]
@@ -299,3 +298,42 @@ def test_a_killed_superlink_is_gone_on_with(
     assert deployment.results("cut")["model"]["sha256"] == weights_of(*BANKS, rounds=6)
     artefact = load_artefact(deployment.demo.operator / "runs" / "cut" / "model")
     assert artefact.sha256 == deployment.results("cut")["model"]["sha256"]
+
+
+def test_flowers_own_command_runs_from_the_repository(
+    deployment: Deployment, weights_of: Callable[..., str]
+) -> None:
+    """``flwr run .`` submits what ``fed-credit deploy run`` does, and its end is followed."""
+    repository = Path(__file__).parents[3]
+    words = deployment.demo.overrides
+    environment_of = {
+        **os.environ,
+        "FLWR_HOME": str(deployment.demo.operator / "flwr"),
+        "FLWR_TELEMETRY_ENABLED": "0",
+        "FLWR_DISABLE_UPDATE_CHECK": "1",
+    }
+    done = subprocess.run(
+        [
+            *(str(Path(sys.executable).parent / "flwr"), "run", str(repository), "consortium"),
+            *("--run-config", f'overrides="{" ".join(words)}" name="plain"', "--format", "json"),
+        ],
+        capture_output=True,
+        text=True,
+        env=environment_of,
+        timeout=PATIENCE,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    run_id = json.loads(done.stdout)["run-id"]
+    followed = subprocess.run(
+        [
+            *(sys.executable, "-m", "fed_credit.cli", "deploy", "run"),
+            *("--home", str(deployment.demo.operator), "--follow", run_id),
+        ],
+        capture_output=True,
+        text=True,
+        timeout=PATIENCE,
+        check=False,
+    )
+    assert followed.returncode == 0, followed.stdout + followed.stderr
+    assert deployment.results("plain")["model"]["sha256"] == weights_of(*BANKS)
