@@ -57,6 +57,10 @@ def main(argv: Sequence[str] | None = None) -> int:
         # Whatever a message quotes, the password in an address is not for logs.
         print(f"Error: {redacted(str(error))}", file=sys.stderr)
         return error.exit_code
+    except BrokenPipeError:
+        # Whoever read the output has enough of it; what Python still holds goes nowhere.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 141  # as the shell says of a program that SIGPIPE ended
     except KeyboardInterrupt as interrupt:
         # The command says how to go on where it can.
         print(" ".join(["Interrupted.", *map(str, interrupt.args)]), file=sys.stderr)

@@ -340,3 +340,16 @@ def test_an_interrupted_run_goes_on_in_real_processes(tmp_path: Path) -> None:
     assert rounds == sorted(set(rounds))
     assert max(rounds) == ROUNDS
     assert (tmp_path / "run" / "results.json").is_file()
+
+
+def test_a_reader_that_has_enough_is_no_bug() -> None:
+    process = subprocess.Popen(
+        [sys.executable, "-u", "-m", "fed_credit.cli", "simulate", "--help"],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    assert process.stdout is not None and process.stderr is not None
+    process.stdout.close()
+    assert process.stderr.read() == ""
+    assert process.wait() == 141
