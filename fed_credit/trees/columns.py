@@ -200,8 +200,8 @@ def tree_columns(
     Returns
     -------
     Columns
-        Categories that no loan has, and rare ones, are 0 in columns of their own, and stand at the
-        overall bad rate in an order.
+        Categories that no loan has, and rare ones, are 0 in columns of their own. In an order they
+        stand with the category whose bad rate is nearest to that of all loans.
     """
     columns: list[Column] = []
     for fine in bins:
@@ -228,9 +228,9 @@ def _in_order(fine: FineBins, goods: np.ndarray, bads: np.ndarray, kept: list[in
     """Put the kept categories into the order of their bad rates; what is missing stays so."""
     loans = goods + bads
     overall = int(bads.sum()) / max(1, int(loans.sum()))
-    ranked = [code for code in kept if code != fine.missing]
-    ranked.sort(key=lambda code: (int(bads[code]) / int(loans[code]), code))
-    level: dict[int, float] = {code: float(place) for place, code in enumerate(ranked)}
-    between = sum(int(bads[code]) / int(loans[code]) < overall for code in ranked) - 0.5
-    levels = [level.get(code, between) for code in range(fine.size)]
-    return Column(fine.feature.name, fine, (*levels[: fine.missing], None))
+    rates = {code: int(bads[code]) / int(loans[code]) for code in kept if code != fine.missing}
+    ranked = sorted(rates, key=lambda code: (rates[code], code))
+    neutral = min(ranked, key=lambda code: abs(rates[code] - overall), default=0)
+    level = {code: float(place) for place, code in enumerate(ranked)}
+    levels = [level.get(code, level.get(neutral, 0.0)) for code in range(fine.missing)]
+    return Column(fine.feature.name, fine, (*levels, None))

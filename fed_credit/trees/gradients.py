@@ -13,7 +13,7 @@ import math
 import numpy as np
 
 from fed_credit.trees.compile import compiled
-from fed_credit.trees.spec import GRADIENT_BITS, MARGIN_BITS, MARGIN_UNIT
+from fed_credit.trees.spec import GRADIENT_BITS, MARGIN_UNIT
 
 _UNIT = 2.0**GRADIENT_BITS
 # exp(-40) is below 2**-57: a probability that far out rounds to 0 or 1 in the fixed point.
@@ -133,4 +133,4 @@ def base_margin(loans: int, bads: int, bad_weight: float) -> int:
         In units of ``2**-MARGIN_BITS``; half a loan is added to either side, so that it is finite.
     """
     odds: float = bad_weight * (bads + 0.5) / (loans - bads + 0.5)
-    return round(math.log(odds) * 2**MARGIN_BITS)
+    return round(math.log(odds) / MARGIN_UNIT)
