@@ -19,13 +19,12 @@ from fed_credit.config.spec import EvaluationSpec
 from fed_credit.data.book import Part
 from fed_credit.evaluation.metrics import measure
 from fed_credit.evaluation.paired import differences, is_assessable
+from fed_credit.families.alone import Alone, train_one_bank
 from fed_credit.reporting.html.curves import POINTS, curves
 from fed_credit.reporting.results import versions
-from fed_credit.training.alone import AloneModel, Loans, train_alone
-from fed_credit.training.predict import default_probability
+from fed_credit.training.alone import Loans
 
 ALONE, COMMON = "local", "federated"  # contenders, as in a simulation's results
-_KNOWS_NOTHING = 0.5  # PD from a bank that has no loan to learn from
 
 
 def compare_alone(bank: BankSpec, home: Path, run_id: int, received: Received) -> dict[str, Any]:
@@ -61,16 +60,8 @@ def compare_alone(bank: BankSpec, home: Path, run_id: int, received: Received) -
     train, validation, test = (
         _loans(loans, part) for part in (Part.TRAIN, Part.VALIDATION, Part.TEST)
     )
-    alone = None
-    if len(train.y):
-        alone = train_alone(bank.name, train, validation, run, run.rounds)
-    x = model.preprocessor.transform(test.frame)
-    pds = {
-        ALONE: np.full(len(test.y), _KNOWS_NOTHING)
-        if alone is None
-        else alone.score(test.frame, run),
-        COMMON: default_probability(model.weights, x, run.model, model.log_odds_offset),
-    }
+    alone = train_one_bank(bank.name, train, validation, run)
+    pds = {ALONE: alone.model.score(test.frame), COMMON: model.model.score(test.frame)}
     measured = {
         name: asdict(measure(test.y, p, calibration_bins=evaluation.calibration_bins))
         for name, p in pds.items()
@@ -133,20 +124,16 @@ def _loans(loans: Prepared, part: Part) -> Loans:
     return Loans(loans.book.features.iloc[rows], np.asarray(loans.book.y[rows]))
 
 
-def _model(received: Received, alone: AloneModel | None) -> dict[str, Any]:
-    model = received.model
+def _model(received: Received, alone: Alone) -> dict[str, Any]:
+    common = received.model
     return {
-        "family": model.model.family,
-        "sha256": model.sha256,
-        "preprocessor_sha256": model.preprocessor.fingerprint,
-        "columns": len(model.preprocessor.columns),
+        "family": common.spec.family,
+        "sha256": common.sha256,
+        "preprocessor_sha256": common.model.preparation_sha256,
+        "columns": len(common.model.columns),
         "alone": None
-        if alone is None
-        else {
-            "columns": len(alone.preprocessor.columns),
-            "best_round": alone.best_round,
-            "steps": alone.steps,
-        },
+        if alone.best_round is None
+        else {"columns": alone.columns, "best_round": alone.best_round},
     }
 
 

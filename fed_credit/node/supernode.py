@@ -20,6 +20,7 @@ from types import ModuleType, SimpleNamespace
 from typing import Any
 
 from fed_credit.node.logs import log_to_stderr
+from fed_credit.node.superexec import Bell
 
 # Flower's own waits in seconds: for a message, and for a reply of the bank's app.
 FLOWER_IDLE, FLOWER_REPLY = 3, 0.5
@@ -88,7 +89,9 @@ class Waits:
         self._sleep(seconds)
 
 
-def fit(module: ModuleType, waits: Waits, superexec: Callable[[Any], None]) -> list[str]:
+def fit(
+    module: ModuleType, waits: Waits, superexec: Callable[[Any], None], bell: Bell | None = None
+) -> list[str]:
     """Put waits and guards into Flower's module.
 
     Parameters
@@ -99,6 +102,8 @@ def fit(module: ModuleType, waits: Waits, superexec: Callable[[Any], None]) -> l
         In place of its ``time``.
     superexec : callable
         Given the process of SuperExec when it is started.
+    bell : Bell or None
+        Wakes SuperExec; ``None`` leaves it as Flower ships.
 
     Returns
     -------
@@ -112,6 +117,8 @@ def fit(module: ModuleType, waits: Waits, superexec: Callable[[Any], None]) -> l
 
     def push_messages(*args: Any, **kwargs: Any) -> Any:
         waits.handling()
+        if bell is not None:
+            bell.ring()
         return push(*args, **kwargs)
 
     def fused_config(fab: bytes, run: Any) -> Any:
@@ -128,7 +135,8 @@ def fit(module: ModuleType, waits: Waits, superexec: Callable[[Any], None]) -> l
             return {}
 
     def popen(*args: Any, **kwargs: Any) -> subprocess.Popen[bytes]:
-        process = subprocess.Popen(*args, **kwargs)
+        start = subprocess.Popen if bell is None else bell.start
+        process = start(*args, **kwargs)
         superexec(process)
         return process
 
@@ -187,7 +195,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     from flwr.supernode import start_client_internal
     from flwr.supernode.cli.flower_supernode import flower_supernode
 
-    missing = fit(start_client_internal, Waits(given.poll, given.patience), watch_superexec)
+    waits = Waits(given.poll, given.patience)
+    bell = None if given.poll is None else Bell()
+    missing = fit(start_client_internal, waits, watch_superexec, bell)
     if missing:
         log.warning(
             "This version of Flower has another %s; its own waits stay.", ", ".join(missing)

@@ -32,7 +32,7 @@ from flwr.supernode.runtime.run_clientapp import pull_task_input, push_message, 
 from clients.adapter import ERROR_FAILED, ERROR_REFUSED, error_reply
 from clients.gate import Gate
 from fed_credit.config.bank import load_bank
-from fed_credit.errors import FedCreditError, ReleaseError
+from fed_credit.errors import FedCreditError, ReleaseError, one_line
 from fed_credit.node.bundle import check_bundle
 from fed_credit.node.call import CLIENT_COMMAND, Call
 from fed_credit.node.home import Home
@@ -43,6 +43,7 @@ from fed_credit.runtime.pulls import pull_promptly
 HANDOVER_SECONDS = 120.0
 GRACE_SECONDS = 20.0
 _CALL_SECONDS = 60.0
+_LONGEST_NAME = 80
 
 log = logging.getLogger("fed_credit.bank")
 
@@ -274,8 +275,9 @@ def _write(home: Home, message: Message, outcome: str, steps: _Steps) -> None:
     line = {
         "at": time.time(),
         "run": where.run_id,
-        "task": where.message_type,
-        "round": where.group_id,
+        # The operator's words, which the supervisor prints.
+        "task": one_line(where.message_type, _LONGEST_NAME),
+        "round": one_line(where.group_id, _LONGEST_NAME),
         "outcome": outcome,
         "seconds": {step: round(seconds, 4) for step, seconds in steps.seconds.items()},
     }

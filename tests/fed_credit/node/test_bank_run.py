@@ -311,7 +311,11 @@ def test_a_bank_calls_nobody_but_its_operator(
     }
     assert elsewhere == set()
     processes = " ".join(call.process for call in heard)
-    for name in ("fed_credit.node.worker", "fed_credit.node.supernode", "flower-superexec"):
+    for name in (
+        "fed_credit.node.worker",
+        "fed_credit.node.supernode",
+        "fed_credit.node.superexec",
+    ):
         assert name in processes
 
 

@@ -2,15 +2,19 @@ from __future__ import annotations
 
 import io
 import subprocess
+import sys
 import time
 import zipfile
 from types import ModuleType, SimpleNamespace
 
 import pytest
 from flwr.supercore.inflatable import inflatable_utils
+from flwr.supercore.superexec import run_superexec
 from flwr.supernode import start_client_internal
 
+from fed_credit.node import superexec
 from fed_credit.node.bundle import CLIENT_APP
+from fed_credit.node.superexec import FLOWER_COMMAND, Bell
 from fed_credit.node.supernode import (
     BUSY_SECONDS,
     FLOWER_IDLE,
@@ -162,6 +166,51 @@ def test_superexec_is_started_as_before_and_shown(module: ModuleType) -> None:
     process = module.subprocess.Popen(["true"])
     assert seen == [process]
     assert process.wait(10) == 0
+
+
+def test_superexec_hears_of_each_message(module: ModuleType) -> None:
+    bell = Bell()
+    fit(module, Waits(0.25, 900.0), lambda _: None, bell)
+    other = module.subprocess.Popen(["true"])
+    assert other.args == ["true"]
+    process = module.subprocess.Popen([FLOWER_COMMAND, "--help"], stdout=subprocess.PIPE)
+    assert b"Run Flower SuperExec" in process.stdout.read()
+    process.stdout.close()
+    assert process.wait(60) == 0
+    state = SimpleNamespace(get_messages_legacy=lambda is_reply: 1 / 0)
+    for _ in range(100_000):  # more than a pipe holds, and nobody listens any more
+        bell.ring()
+    with pytest.raises(ZeroDivisionError):
+        module._push_messages(state=state, object_store=None, send=None, push_object=None)
+
+
+def test_superexec_naps_until_the_bell_rings(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(run_superexec, "time", run_superexec.time)
+    assert superexec.fit(run_superexec)
+    assert "time" in run_superexec.run_superexec.__code__.co_names
+    code = (
+        "import sys, time\nfrom fed_credit.node.superexec import nap\n"
+        "for _ in range(4): nap(0.1); print(time.monotonic(), flush=True)\n"
+    )
+    with subprocess.Popen(
+        [sys.executable, "-c", code], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+    ) as process:
+        assert process.stdin is not None
+        assert process.stdout is not None
+        process.stdin.write(b".")
+        process.stdin.flush()
+        first, second = (float(process.stdout.readline()) for _ in range(2))
+        assert second - first > 0.9  # nobody rang
+        process.stdin.close()
+        third, fourth = (float(process.stdout.readline()) for _ in range(2))
+        assert fourth - third > 0.09
+
+
+def test_another_superexec_keeps_its_own_waits(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(run_superexec, "time", SimpleNamespace(sleep=time.sleep))
+    before = run_superexec.time
+    assert not superexec.fit(run_superexec)
+    assert run_superexec.time is before
 
 
 def test_a_bundle_that_cannot_be_used_gives_an_empty_configuration(module: ModuleType) -> None:
