@@ -37,7 +37,7 @@ from clients.ledger_lines import IDENTIFY, OWN_METRICS, STOCK
 from clients.ledger_lines import RELEASE as RELEASED
 from clients.tasks import CLIENTS, TrainingClient
 from fed_credit.data.book import Part
-from fed_credit.errors import FedCreditError, LedgerError, ReleaseError
+from fed_credit.errors import FedCreditError, LedgerError, ReleaseError, one_line
 from fed_credit.models.protocol import Weights
 from fed_credit.training.run_spec import RunSpec
 from fed_credit.training.task import (
@@ -54,6 +54,8 @@ from fed_credit.training.task import (
 ERROR_REFUSED, ERROR_FAILED, ERROR_UNRECORDED = 1001, 1002, 1003
 
 _UNRECORDED = "The bank's ledger cannot be written, so nothing leaves; its own log has the details."
+
+_LONGEST_NAME = 80
 
 log = logging.getLogger("fed_credit.bank")
 
@@ -159,6 +161,9 @@ def _releasing(task: Task, banks: Banks) -> Handler:
         asked = TaskConfig.from_config(config)
         visit.admit(task, asked, incoming)
         bank = banks.bank(context, asked.spec)
+        loans = _loans(bank, *asked.parts(task))
+        # Before anything is computed of them: how that fails would tell something too.
+        visit.gate.policy.check_loans(loans)
         answer, _, metrics = CLIENTS[task](bank).fit(incoming, config)
         vector = release(bank, task, asked, incoming, answer)
         layout = asked.layout(task)
@@ -177,7 +182,7 @@ def _releasing(task: Task, banks: Banks) -> Handler:
             own = MetricRecord({**_numbers(metrics)})
             content[METRICS] = own
             letters.append(_figures_letter(OWN_METRICS, own))
-        return Answer(content, tuple(letters), _loans(bank, *asked.parts(task)))
+        return Answer(content, tuple(letters), loans)
 
     return handle
 
@@ -232,6 +237,7 @@ def error_reply(gate: Gate, message: Message, code: int, sentence: str) -> Messa
 
 def _error(visit: Visit | None, message: Message, code: int, sentence: str) -> Message:
     """Make an error's reply; without a gate, which takes a readable bank.yaml, it is constant."""
+    sentence = one_line(sentence)  # it may quote the request
     try:
         if visit is not None:
             visit.let_error_out(sentence)
@@ -248,7 +254,7 @@ def _visit(gate: Gate, message: Message) -> Visit:
     return Visit(
         gate,
         run=str(where.run_id),
-        task=where.message_type.rpartition(".")[2],
+        task=one_line(where.message_type.rpartition(".")[2], _LONGEST_NAME),
         round=number if isinstance(number, int) else 0,
     )
 

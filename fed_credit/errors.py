@@ -66,6 +66,24 @@ class RunFailedError(FedCreditError):
         self.exit_code = exit_code
 
 
+def one_line(text: str, most: int = 1_000) -> str:
+    """Return another party's words as they may be shown: on one line, printable and short.
+
+    Parameters
+    ----------
+    text : str
+        As it came: it may hold the end of a line, a terminal's escape sequences, or megabytes.
+    most : int, default=1000
+        Characters to keep.
+
+    Returns
+    -------
+    str
+    """
+    cut = text if len(text) <= most else f"{text[:most]}..."
+    return "".join(sign if sign.isprintable() else " " for sign in cut)
+
+
 def suggestion(word: str, known: Iterable[str]) -> str:
     """Return `` Did you mean 'x'?`` for the nearest known word, or nothing."""
     near = difflib.get_close_matches(word, list(known), n=1, cutoff=0.6)

@@ -13,7 +13,7 @@ from flwr.app import ArrayRecord, ConfigRecord, Message, MetricRecord, RecordDic
 from flwr.common.constant import ErrorCode
 from flwr.serverapp import Grid
 
-from fed_credit.errors import QuorumError
+from fed_credit.errors import QuorumError, one_line
 from fed_credit.releases import ReleaseSpec
 from fed_credit.training.task import (
     ARRAYS,
@@ -193,7 +193,8 @@ class SumCollector:
         if reply.has_error():
             if reply.error.code in _FLOWERS_OWN:
                 return _FLOWERS_OWN[reply.error.code]
-            return reply.error.reason or f"error {reply.error.code}"
+            # A bank's own words go to the operator's terminal, and to a log that is read by lines.
+            return one_line(reply.error.reason or f"error {reply.error.code}")
         receipt = reply.content.config_records.get(RECEIPT)
         if receipt is not None and receipt.get("institution") != name:
             return (

@@ -95,8 +95,9 @@ class StreamingGrid(Grid):
         while waiting:
             for reply in self._grid.pull_messages(list(waiting)):
                 node = waiting.pop(reply.metadata.reply_to_message_id, None)
-                if node is not None and reply.has_error():
-                    # For a node that cannot be reached the SuperLink answers in its own name.
+                if node is not None:
+                    # An answer is of whom the question went to. The SuperLink answers in its own
+                    # name for a node that cannot be reached, and a node may name another one.
                     reply.metadata.__dict__["_src_node_id"] = node
                 yield reply
             if time.monotonic() >= end:

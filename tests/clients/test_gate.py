@@ -174,6 +174,31 @@ def test_too_few_loans_do_not_leave(
     assert [line.kind for line in bank.lines()] == ["release", "error", "error"]
 
 
+def test_how_a_computation_fails_tells_nothing_of_too_few_loans(
+    bank: Deployed, task_config: TaskConfig, weights: Weights
+) -> None:
+    bank.limits = replace(bank.limits, min_loans=10_000)
+    # Not finite only if there is a loan whose value the weights do not wipe out.
+    bad = [array * np.float32("nan") for array in weights]
+    reply = bank.ask("train.round", task_config, bad)
+    assert "policy.min_loans" in str(reply.error.reason)
+
+
+def test_what_a_request_says_is_written_down_short_and_printable(
+    bank: Deployed, task_config: TaskConfig
+) -> None:
+    said = "x\x1b[2J" * 10_000
+    bank.ask("query.identify", None)  # from here on there is a run
+    request = Message(RecordDict(), dst_node_id=NODE, message_type="train.counts")
+    request.metadata.message_type = "train." + "x" * 10_000
+    gate = Gate.at(bank.home, bank.limits)
+    reply = error_reply(gate, request, ERROR_REFUSED, f"no '{said}'; refused.")
+    _, line = bank.lines()
+    assert line.text == reply.error.reason
+    assert line.text.isprintable() and len(line.text) < 1_100
+    assert len(line.task) < 100
+
+
 def test_a_run_is_answered_so_often_and_no_more(bank: Deployed, task_config: TaskConfig) -> None:
     bank.limits = replace(bank.limits, max_exchanges_per_run=2)
     replies = [bank.ask("train.counts", task_config) for _ in range(4)]

@@ -15,6 +15,7 @@ from flwr.app import (
     ArrayRecord,
     ConfigRecord,
     Context,
+    Error,
     Message,
     MetricRecord,
     RecordDict,
@@ -172,6 +173,20 @@ def test_a_reply_that_does_not_fit_is_named_and_left_out(
     np.testing.assert_array_equal(
         collector.layout.encode(collector.result(1.0)), others + _vector(replies["South Bank"])
     )
+
+
+def test_a_banks_words_cannot_draw_on_a_terminal_or_forge_a_log(world: Any) -> None:
+    reply = _replies(world)["West Bank"]
+    words = "\x1b[2J no\nfed_credit.errors.QuorumError: North Bank is to blame\u202e" + "x" * 10**6
+    spoken = Message(Error(1001, words), reply_to=reply)
+    spoken.metadata.__dict__["_src_node_id"] = reply.metadata.src_node_id
+    collector = _collector(world)
+    collector.add(spoken)
+    with pytest.raises(QuorumError) as caught:
+        collector.result(1.0)
+    sentence = str(caught.value)
+    assert sentence.isprintable() and len(sentence) < 2_000
+    assert "West Bank:  [2J no fed_credit" in sentence
 
 
 def test_a_missing_record_is_named(world: Any) -> None:

@@ -61,6 +61,21 @@ def test_the_time_out_ends_the_wait_without_the_silent_bank() -> None:
     assert 0.4 <= time.monotonic() - start < 2.0
 
 
+class _LyingGrid(_LateGrid):
+    """Each answer names node 3 as its sender."""
+
+    def pull_messages(self, message_ids: Iterable[str]) -> Iterable[Message]:
+        for reply in super().pull_messages(message_ids):
+            reply.metadata.__dict__["_src_node_id"] = 3
+            yield reply
+
+
+def test_an_answer_is_of_whom_the_question_went_to() -> None:
+    grid = StreamingGrid(_LyingGrid(), threading.Event())
+    replies = list(grid.send_and_receive(_messages(), timeout=5.0))
+    assert sorted(reply.metadata.src_node_id for reply in replies) == [2, 3, 4]
+
+
 def test_a_wait_can_be_called_off() -> None:
     stop = threading.Event()
     grid = StreamingGrid(_LateGrid(silent=3), stop)
