@@ -17,6 +17,9 @@ from fed_credit.errors import ReleaseError
 from fed_credit.models.protocol import Weights
 from fed_credit.training.task import Task, TaskConfig
 
+# Whatever a bank's file says: more would slow any machine down, and thousands end the process.
+MOST_THREADS = 64
+
 
 @dataclass(frozen=True)
 class Policy:
@@ -83,6 +86,11 @@ class Policy:
             ("max_parameters", "weights", sum(array.size for array in incoming)),
         ):
             _at_most(limits, key, number, what)
+        if spec.torch_threads > MOST_THREADS:
+            raise ReleaseError(
+                f"The run asks for {spec.torch_threads:,} threads (runtime.torch_threads), and a"
+                f" bank starts at most {MOST_THREADS}; refused."
+            )
         if asked.preprocessor is not None:
             shapes = [shape for _, shape in asked.weight_shapes]
             size = sum(math.prod(shape) for shape in shapes)

@@ -11,6 +11,7 @@ import ctypes
 import json
 import logging
 import os
+import resource
 import selectors
 import signal
 import socket
@@ -19,6 +20,7 @@ import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, NoReturn
 
 from fed_credit.node.home import Home
@@ -252,6 +254,7 @@ def _be_a_child(
         for number in (signal.SIGTERM, signal.SIGINT, signal.SIGCHLD):
             signal.signal(number, signal.SIG_DFL)
         _die_with(parent)
+        _spare_others()
         os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
 
         def tell(said: dict[str, Any]) -> None:
@@ -273,6 +276,15 @@ def _die_with(parent: int) -> None:
         ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
         if os.getppid() != parent:
             os._exit(1)
+
+
+def _spare_others() -> None:
+    """Take no more memory than the machine has, and be the first to go when it runs out."""
+    with suppress(OSError, ValueError):
+        whole = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+        resource.setrlimit(resource.RLIMIT_DATA, (whole, whole))
+    with suppress(OSError):
+        Path("/proc/self/oom_score_adj").write_text("1000")
 
 
 def _kill(child: Child) -> None:

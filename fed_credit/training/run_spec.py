@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from functools import cached_property
-from typing import Any
 
 from fed_credit.config.convert import build
 from fed_credit.config.names import EXACT_FAMILIES
@@ -14,7 +13,6 @@ from fed_credit.config.spec import (
     ModelSpec,
     PreprocessingSpec,
     SimulationSpec,
-    SplitKind,
     SplitSpec,
     TargetSpec,
     Weighting,
@@ -50,17 +48,6 @@ class Population:
         """What "bad" means, in words."""
         window = self.target.window_months
         return "final status" if window is None else f"bad within {window} months on book"
-
-    @classmethod
-    def from_dict(cls, raw: Mapping[str, Any]) -> Population:
-        """Read what :func:`dataclasses.asdict` wrote."""
-        split = raw["split"]
-        return cls(
-            schema=raw["schema"],
-            target=TargetSpec(**raw["target"]),
-            split=SplitSpec(**{**split, "kind": SplitKind(split["kind"])}),
-            approved_from=raw["approved_from"],
-        )
 
 
 def planned_rounds(spec: SimulationSpec) -> int:
@@ -168,23 +155,28 @@ class RunSpec:
         """
         try:
             raw = json.loads(text)
-            return cls(
-                seed=raw["seed"],
-                population=Population.from_dict(raw["population"]),
-                decision_point=KnownAt(raw["decision_point"]),
-                features=tuple(FeatureSpec.from_dict(item) for item in raw["features"]),
-                preprocessing=PreprocessingSpec(**raw["preprocessing"]),
-                model=build(ModelSpec, raw["model"]),
-                weighting=Weighting(raw["weighting"]),
-                proximal_mu=raw["proximal_mu"],
-                rounds=raw["rounds"],
-                local_epochs=raw["local_epochs"],
-                histogram_bins=raw["histogram_bins"],
-                torch_threads=raw["torch_threads"],
-            )
-        except (ConfigurationError, KeyError, TypeError, ValueError) as error:
+            features = tuple(FeatureSpec.from_dict(item) for item in raw.pop("features"))
+            return cls(features=features, **vars(build(_Typed, raw)))
+        except (ConfigurationError, AttributeError, KeyError, TypeError, ValueError) as error:
             reason = str(error).rstrip(".")
             raise ConfigurationError(
                 f"The run's specification cannot be read ({reason}); operator and bank need the"
                 " same version of fed-credit."
             ) from None
+
+
+@dataclass
+class _Typed:
+    """A run without its features: what an operator wrote is taken only by its types."""
+
+    seed: int
+    population: Population
+    decision_point: KnownAt
+    preprocessing: PreprocessingSpec
+    model: ModelSpec
+    weighting: Weighting
+    proximal_mu: float
+    rounds: int
+    local_epochs: int
+    histogram_bins: int
+    torch_threads: int

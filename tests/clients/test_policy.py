@@ -65,6 +65,7 @@ def test_a_run_within_the_limits_passes(task_config: TaskConfig, weights: Weight
         ({"max_rounds": 2}, {}, "policy.max_rounds .* allows 2 rounds, .* asks for 3"),
         ({}, {"local_epochs": 6}, "policy.max_local_epochs .* allows 5 local epochs"),
         ({}, {"histogram_bins": 65}, "policy.max_histogram_bins .* allows 64 bins"),
+        ({}, {"torch_threads": 10_000}, "asks for 10,000 threads .* at most 64"),
         ({"max_parameters": 20}, {}, r"policy.max_parameters .* allows 20 weights"),
     ],
 )

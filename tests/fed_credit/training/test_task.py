@@ -68,6 +68,12 @@ def test_a_run_carries_nothing_about_where_data_lie(make_spec, make_run_spec):
         lambda raw: json.dumps({**raw, "weighting": "by votes"}),
         lambda raw: json.dumps({**raw, "model": {**raw["model"], "depth": 3}}),
         lambda raw: json.dumps({key: raw[key] for key in raw if key != "seed"}),
+        # What an operator may write instead of what a limit or a page expects.
+        lambda raw: json.dumps({**raw, "seed": "<script>"}),
+        lambda raw: json.dumps({**raw, "rounds": float("nan")}),
+        lambda raw: json.dumps({**raw, "histogram_bins": [1]}),
+        lambda raw: json.dumps({**raw, "question": "all"}),
+        lambda raw: json.dumps({**raw, "population": {**raw["population"], "schema": {}}}),
     ],
 )
 def test_a_specification_of_another_version_is_one_sentence(spec, broken):
