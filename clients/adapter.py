@@ -158,7 +158,7 @@ def _releasing(task: Task, banks: Banks) -> Handler:
         incoming, config = _arrays(message), _config(message)
         if not visit.gate.policy.own_metrics:
             config["own_metrics"] = False  # so that they are not even computed
-        asked = TaskConfig.from_config(config)
+        asked = TaskConfig.from_config(config, incoming)
         visit.admit(task, asked, incoming)
         bank = banks.bank(context, asked.spec)
         loans = _loans(bank, *asked.parts(task))

@@ -12,10 +12,13 @@ import pandas as pd
 from fed_credit.data.book import Book, Part
 from fed_credit.data.schema import FEATURE_KINDS
 from fed_credit.errors import ReleaseError
+from fed_credit.families.binned import sampled
 from fed_credit.features.preprocessor import Preprocessor
 from fed_credit.models.protocol import Weights
+from fed_credit.training.questions import AboutTrees
 from fed_credit.training.run_spec import RunSpec
 from fed_credit.training.task import TaskConfig
+from fed_credit.trees.bank import TreeBank
 
 # Gives the matrix of a preprocessor's fingerprint and a part from where a bank keeps them, or makes
 # it by the function and keeps it.
@@ -46,6 +49,7 @@ class Bank:
     _rows: dict[Part, np.ndarray] = field(default_factory=dict, repr=False)
     _labels: dict[Part, np.ndarray] = field(default_factory=dict, repr=False)
     _matrices: dict[Part, tuple[str, np.ndarray]] = field(default_factory=dict, repr=False)
+    _trees: tuple[str, TreeBank] | None = field(default=None, repr=False)
 
     @property
     def name(self) -> str:
@@ -78,17 +82,58 @@ class Bank:
 
     def matrix(self, preprocessor: Preprocessor, part: Part) -> np.ndarray:
         """Return the prepared matrix of one part, ``(n, n_columns) float32``, made once."""
-        fingerprint = preprocessor.fingerprint
-        made, matrix = self._matrices.get(part, ("", None))
-        if matrix is not None and made == fingerprint:
+        return self.made(
+            preprocessor.fingerprint, part, lambda: preprocessor.transform(self.frame(part))
+        )
+
+    def made(self, fingerprint: str, part: Part, make: Callable[[], np.ndarray]) -> np.ndarray:
+        """Return what is made of the loans of one part, made once.
+
+        Parameters
+        ----------
+        fingerprint : str
+            Of what makes it; another one takes its place.
+        part : Part
+            Which loans.
+        make : callable
+            Makes it.
+
+        Returns
+        -------
+        numpy.ndarray
+            ``(n, ...)``; its bytes must not be changed.
+        """
+        known, matrix = self._matrices.get(part, ("", None))
+        if matrix is not None and known == fingerprint:
             return matrix
-
-        def make() -> np.ndarray:
-            return preprocessor.transform(self.frame(part))
-
         matrix = make() if self.kept is None else self.kept(fingerprint, part, make)
         self._matrices[part] = (fingerprint, matrix)
         return matrix
+
+    def trees(self, asked: AboutTrees, threads: int) -> TreeBank:
+        """Return what answers requests of growing trees; it remembers where the loans stand.
+
+        Parameters
+        ----------
+        asked : AboutTrees
+            With the columns that the trees look at.
+        threads : int
+            Threads to compute with.
+        """
+        if self._trees is None or self._trees[0] != asked.fingerprint:
+            columns = asked.columns
+            codes = {
+                part: self.made(
+                    asked.fingerprint,
+                    part,
+                    lambda part=part: columns.bins.codes(columns.matrix(self.frame(part))),  # type: ignore[misc]
+                )
+                for part in (Part.TRAIN, Part.VALIDATION)
+            }
+            loans = (sampled(codes[part], self.labels(part)) for part in codes)
+            made = TreeBank(*loans, columns.bins.last_bins, threads)
+            self._trees = (asked.fingerprint, made)
+        return self._trees[1]
 
     def check(self, spec: RunSpec) -> None:
         """Ask whether the bank's book holds what a run looks at.

@@ -15,7 +15,7 @@ from fed_credit.config.bank import PolicySpec
 from fed_credit.data.book import Part
 from fed_credit.errors import ReleaseError
 from fed_credit.models.protocol import Weights
-from fed_credit.training.task import Task, TaskConfig
+from fed_credit.training.task import QUESTIONS, Task, TaskConfig
 
 # Whatever a bank's file says: more would slow any machine down, and thousands end the process.
 MOST_THREADS = 64
@@ -91,6 +91,9 @@ class Policy:
                 f"The run asks for {spec.torch_threads:,} threads (runtime.torch_threads), and a"
                 f" bank starts at most {MOST_THREADS}; refused."
             )
+        if task in QUESTIONS:
+            size = asked.layout(task).size
+            _at_most(limits, "max_numbers", size, "numbers in one answer")
         if asked.preprocessor is not None:
             shapes = [shape for _, shape in asked.weight_shapes]
             size = sum(math.prod(shape) for shape in shapes)

@@ -6,21 +6,27 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from typing import ClassVar
 
 import numpy as np
 from flwr.client import NumPyClient
 
 from clients.bank import Bank
+from fed_credit.config.names import EXACT_FAMILIES, FAMILY_TASKS
 from fed_credit.data.book import Part
 from fed_credit.errors import ReleaseError
 from fed_credit.evaluation.metrics import measure
 from fed_credit.evaluation.sums import ScoreSums, score_sums
+from fed_credit.families.read import unpack
 from fed_credit.features.received import check_steps
+from fed_credit.features.spec import FeatureSpec
 from fed_credit.features.statistics import count, moments
 from fed_credit.models import family
 from fed_credit.models.protocol import TrainJob, TrainResult, Weights
 from fed_credit.training.predict import default_probability
+from fed_credit.training.questions import AboutFields, AboutTrees, Asked, PreparedDesign
+from fed_credit.training.run_spec import RunSpec
 from fed_credit.training.seeds import keyed_seed
 from fed_credit.training.task import Scalar, Task, TaskConfig
 
@@ -152,10 +158,90 @@ class EvaluationClient(BankClient):
         return list(sums.arrays().values()), sums.n, own
 
 
+class QuestionClient(BankClient):
+    """Answers a question that an exact model is fitted by."""
+
+    def fit(self, parameters: Weights, config: dict[str, Scalar]) -> Answer:
+        """Return the arrays of the question's layout, and the loans behind them."""
+        task = TaskConfig.from_config(config, parameters)
+        self.bank.check(task.spec)
+        if self.task not in FAMILY_TASKS.get(task.spec.model.family, ()):
+            raise ReleaseError(
+                f"A run of the family '{task.spec.model.family[:80]}' has no task '{self.task}';"
+                " refused."
+            )
+        asked = task.asked(self.task)
+        _check_features(asked.features(), task.spec)
+        found = self._answer(asked, task)
+        answer = [np.asarray(found[entry.name]) for entry in asked.layout().entries]
+        return answer, sum(len(self.bank.rows(part)) for part in task.parts(self.task)), {}
+
+    def _answer(self, asked: Asked, task: TaskConfig) -> Mapping[str, np.ndarray]:
+        bank, part = self.bank, task.part
+        if isinstance(asked, AboutTrees):
+            return bank.trees(asked, task.spec.torch_threads).answer(asked.request)
+        if part not in (Part.TRAIN, Part.VALIDATION):
+            raise ReleaseError(
+                f"{bank.name} answers questions about training and validation loans; it was asked"
+                " for another part; refused."
+            )
+        if isinstance(asked, AboutFields):
+            return asked.question.answer(bank.frame(part), bank.labels(part))
+        if isinstance(asked.design, PreparedDesign):
+            check_steps(asked.design.preprocessor, task.spec.features)
+        x = bank.made(asked.fingerprint, part, lambda: asked.design.matrix(bank.frame(part)))
+        return asked.question.answer(x, bank.labels(part))
+
+
+class CellsClient(QuestionClient):
+    """Counts of loans per cell of single fields."""
+
+    task = Task.CELLS
+
+
+class ProductsClient(QuestionClient):
+    """Sums of products of a design's columns."""
+
+    task = Task.PRODUCTS
+
+
+class LikelihoodClient(QuestionClient):
+    """Loss, gradient and Hessian of a logistic regression."""
+
+    task = Task.LIKELIHOOD
+
+
+class TreesClient(QuestionClient):
+    """Histograms of growing trees."""
+
+    task = Task.TREES
+
+
 CLIENTS: dict[Task, type[BankClient]] = {
     client.task: client
-    for client in (CountsClient, MomentsClient, TrainingClient, EvaluationClient)
+    for client in (
+        CountsClient,
+        MomentsClient,
+        TrainingClient,
+        EvaluationClient,
+        CellsClient,
+        ProductsClient,
+        LikelihoodClient,
+        TreesClient,
+    )
 }
+
+
+def _check_features(features: Sequence[str | FeatureSpec], spec: RunSpec) -> None:
+    """Refuse to look at what is no feature of the run, or another by that name."""
+    own = {feature.name: feature for feature in spec.features}
+    for feature in features:
+        name = feature if isinstance(feature, str) else feature.name
+        if name not in own or (not isinstance(feature, str) and feature != own[name]):
+            raise ReleaseError(
+                f"The request looks at '{name[:80]}', which is no feature of the run, or another"
+                " by that name; refused."
+            )
 
 
 def _score(bank: Bank, task: TaskConfig, weights: Weights, part: Part) -> ScoreSums:
@@ -168,8 +254,18 @@ def _scores(bank: Bank, task: TaskConfig, weights: Weights, part: Part) -> np.nd
         raise ReleaseError(
             f"{bank.name} scores validation and test loans; it was asked for another part; refused."
         )
+    if task.spec.model.family in EXACT_FAMILIES:
+        return _exact_scores(bank, task, weights, part)
     x = _matrix(bank, task, part)
     return default_probability(weights, x, task.spec.model, task.log_odds_offset)
+
+
+def _exact_scores(bank: Bank, task: TaskConfig, arrays: Weights, part: Part) -> np.ndarray:
+    if len(arrays) != 1:
+        raise ReleaseError("The request holds no model, or several; refused.")
+    model = unpack(task.spec.model, arrays[0])
+    _check_features(model.features, task.spec)
+    return model.score(bank.frame(part)) if len(bank.rows(part)) else np.empty(0)
 
 
 def _matrix(bank: Bank, task: TaskConfig, part: Part) -> np.ndarray:

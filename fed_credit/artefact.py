@@ -1,7 +1,7 @@
-"""The model artefact: weights, preprocessor and what they mean, readable and without pickle.
+"""The model artefact: the model, what it is made of and what it means, readable, without pickle.
 
-A folder of ``weights.safetensors``, ``preprocessor.json``, ``model.json`` and ``manifest.json``,
-which holds the SHA-256 of each of the others.
+A folder with ``model.json``, the family's own files (see :mod:`fed_credit.families`) and
+``manifest.json``, which holds the SHA-256 of each of the others.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -17,25 +17,22 @@ import numpy as np
 import pandas as pd
 
 from fed_credit import __version__
-from fed_credit.config.spec import ClassWeighting, ModelSpec
-from fed_credit.errors import ArtefactError
-from fed_credit.features.preprocessor import Preprocessor
+from fed_credit.config.convert import build, plain
+from fed_credit.config.names import EXACT_FAMILIES
+from fed_credit.config.spec import ModelSpec
+from fed_credit.errors import ArtefactError, ConfigurationError
+from fed_credit.families.network import NetworkModel
+from fed_credit.families.protocol import Model
+from fed_credit.families.read import model_of, read_model, unpack
+from fed_credit.features.preprocessor import engineered
 from fed_credit.files import replacing
-from fed_credit.models import family
 from fed_credit.models.protocol import Weights
-from fed_credit.training.checkpoint import weights_sha256
-from fed_credit.training.predict import default_probability
 from fed_credit.training.run_spec import RunSpec
-from fed_credit.training.state import TrainingState
+from fed_credit.training.state import RunState
 from fed_credit.training.task import TaskConfig
 
-_FORMAT = 1
-_WEIGHTS, _PREPROCESSOR, _MODEL, _MANIFEST = (
-    "weights.safetensors",
-    "preprocessor.json",
-    "model.json",
-    "manifest.json",
-)
+_FORMAT = 2
+_MODEL, _MANIFEST = "model.json", "manifest.json"
 
 
 @dataclass(frozen=True)
@@ -44,33 +41,27 @@ class Artefact:
 
     Parameters
     ----------
-    model : ModelSpec
-        Family and size.
-    weights : list of numpy.ndarray
-        float32.
-    preprocessor : Preprocessor
-        From a loan's fields to the model's matrix.
-    log_odds_offset : float
-        Prior correction.
+    spec : ModelSpec
+        Family and settings.
+    model : Model
+        What scores.
     about : mapping of str to object
         Where it comes from: decision point, target, data fingerprint, seed, best round.
     """
 
-    model: ModelSpec
-    weights: Weights
-    preprocessor: Preprocessor
-    log_odds_offset: float
+    spec: ModelSpec
+    model: Model
     about: Mapping[str, Any]
 
     @classmethod
-    def of(cls, run: RunSpec, state: TrainingState, *, data_fingerprint: str | None) -> Artefact:
+    def of(cls, run: RunSpec, state: RunState, *, data_fingerprint: str | None) -> Artefact:
         """Take the best model of a run, where it was trained.
 
         Parameters
         ----------
         run : RunSpec
             What was trained.
-        state : TrainingState
+        state : TrainingState or ExactState
             How far it came.
         data_fingerprint : str or None
             Of the loans, where one process has seen them all.
@@ -80,36 +71,35 @@ class Artefact:
         Artefact
         """
         about = {**_about(run), "best_round": state.best_round}
-        return cls(
-            run.model,
-            state.best_weights,
-            state.preprocessor,
-            state.log_odds_offset,
-            {**about, "data_fingerprint": data_fingerprint},
-        )
+        return cls(run.model, model_of(run, state), {**about, "data_fingerprint": data_fingerprint})
 
     @classmethod
-    def received(cls, task: TaskConfig, weights: Weights) -> Artefact:
+    def received(cls, task: TaskConfig, arrays: Weights) -> Artefact:
         """Take the model that a bank was asked to evaluate, at the bank.
 
         Parameters
         ----------
         task : TaskConfig
             The request.
-        weights : list of numpy.ndarray
-            That came with it.
+        arrays : list of numpy.ndarray
+            That came with it: a network's weights, or a packed model.
 
         Returns
         -------
         Artefact
         """
         run = task.spec
-        return cls(run.model, weights, task.fitted, task.log_odds_offset, _about(run))
+        model: Model
+        if run.model.family in EXACT_FAMILIES:
+            model = unpack(run.model, arrays[0])
+        else:
+            model = NetworkModel(run.model, arrays, task.fitted, task.log_odds_offset)
+        return cls(run.model, model, _about(run))
 
     @property
     def sha256(self) -> str:
-        """Hash of the weights."""
-        return weights_sha256(self.weights)
+        """Hash of what scores."""
+        return self.model.sha256
 
     def score(self, frame: pd.DataFrame) -> np.ndarray:
         """Return the PD of validated loans.
@@ -131,8 +121,7 @@ class Artefact:
             If a feature can be neither found nor computed, or a loan would have been rejected in
             training.
         """
-        x = self.preprocessor.transform(self.preprocessor.engineer(frame))
-        return default_probability(self.weights, x, self.model, self.log_odds_offset)
+        return self.model.score(engineered(self.model.features, frame))
 
 
 def _about(run: RunSpec) -> dict[str, Any]:
@@ -146,36 +135,23 @@ def _about(run: RunSpec) -> dict[str, Any]:
 
 def save_artefact(folder: Path, artefact: Artefact) -> None:
     """Write an artefact in one step: the folder is there whole, or not at all."""
-    from safetensors.numpy import save
-
-    shapes = family(artefact.model.family).shapes(
-        len(artefact.preprocessor.columns), artefact.model
-    )
-    # Safetensors writes an array's memory as it lies, so it has to lie in order.
-    named = {
-        name: np.ascontiguousarray(array)
-        for (name, _), array in zip(shapes, artefact.weights, strict=True)
-    }
-    model = {
+    about = {
         "format": _FORMAT,
-        "model": asdict(artefact.model),
-        "log_odds_offset": artefact.log_odds_offset,
+        "model": plain(artefact.spec),
+        **artefact.model.settings,
         **artefact.about,
+    }
+    files = {**artefact.model.files, _MODEL: _json(about).encode()}
+    manifest = {
+        "format": _FORMAT,
+        "fed_credit": __version__,
+        "weights_sha256": artefact.sha256,
+        "files": {name: hashlib.sha256(body).hexdigest() for name, body in files.items()},
     }
     with replacing(folder) as temporary:
         temporary.mkdir()
-        (temporary / _WEIGHTS).write_bytes(save(named))
-        (temporary / _PREPROCESSOR).write_text(artefact.preprocessor.json_text, encoding="utf-8")
-        (temporary / _MODEL).write_text(_json(model), encoding="utf-8")
-        manifest = {
-            "format": _FORMAT,
-            "fed_credit": __version__,
-            "weights_sha256": artefact.sha256,
-            "files": {
-                name: hashlib.sha256((temporary / name).read_bytes()).hexdigest()
-                for name in (_WEIGHTS, _PREPROCESSOR, _MODEL)
-            },
-        }
+        for name, body in files.items():
+            (temporary / name).write_bytes(body)
         (temporary / _MANIFEST).write_text(_json(manifest), encoding="utf-8")
 
 
@@ -188,7 +164,6 @@ def load_artefact(folder: Path) -> Artefact:
         If a file is missing, was changed, or has a format of another version.
     """
     from safetensors import SafetensorError
-    from safetensors.numpy import load
 
     try:
         manifest = json.loads((folder / _MANIFEST).read_text(encoding="utf-8"))
@@ -203,22 +178,27 @@ def load_artefact(folder: Path) -> Artefact:
                     f"Model {folder}: '{name}' is not what the manifest says, it was changed or"
                     " damaged; restore the folder."
                 )
-        about = json.loads(parts[_MODEL])
-        model = about.pop("model")
+        about = json.loads(parts.pop(_MODEL))
+        spec = build(ModelSpec, about.pop("model"))
         about.pop("format")
-        arrays = load(parts[_WEIGHTS])
-        spec = ModelSpec(**{**model, "class_weighting": ClassWeighting(model["class_weighting"])})
-        preprocessor = Preprocessor.from_json(parts[_PREPROCESSOR].decode())
-        shapes = family(spec.family).shapes(len(preprocessor.columns), spec)
-        weights = [arrays[name] for name, _ in shapes]
-        if [array.shape for array in weights] != [shape for _, shape in shapes]:
-            raise ValueError("the weights do not fit the preprocessor's columns")
-        if manifest["weights_sha256"] != weights_sha256(weights):
-            raise ValueError("the weights are not what the manifest says")
-        return Artefact(spec, weights, preprocessor, about.pop("log_odds_offset"), about)
-    except (SafetensorError, AttributeError, OSError, LookupError, TypeError, ValueError) as error:
+        model = read_model(spec, parts, about)
+        if manifest["weights_sha256"] != model.sha256:
+            raise ValueError("the model is not what the manifest says")
+        for name in model.settings:
+            about.pop(name)
+        return Artefact(spec, model, about)
+    except (
+        ConfigurationError,
+        SafetensorError,
+        AttributeError,
+        OSError,
+        LookupError,
+        TypeError,
+        ValueError,
+    ) as error:
+        reason = str(error).rstrip(".")
         raise ArtefactError(
-            f"Model {folder} cannot be read ({error}); restore the folder."
+            f"Model {folder} cannot be read ({reason}); restore the folder."
         ) from None
 
 

@@ -8,13 +8,17 @@ from dataclasses import dataclass, replace
 from flwr.app import Context
 from flwr.serverapp import Grid, ServerApp
 
+from fed_credit.config.names import EXACT_FAMILIES
 from fed_credit.config.spec import FederationSpec, StrategySpec
 from fed_credit.data.book import Part
 from fed_credit.evaluation.sums import ScoreSums
+from fed_credit.families.protocol import Model
+from fed_credit.families.read import model_of
 from fed_credit.training.run_spec import RunSpec
-from fed_credit.training.state import TrainingState
+from fed_credit.training.state import ExactState, RunState, TrainingState
 from strategies.build import build_strategy
 from strategies.consortium import Consortium, Terms
+from strategies.exact import GridBanks, run_exact
 from strategies.exchange import Attendance, Roster, identify
 
 CHECKPOINT = "checkpoint.safetensors"
@@ -36,7 +40,7 @@ class FederatedJob:
         How many banks take part.
     names : mapping of int to str or None
         Registered bank names by node id; ``None`` asks the nodes (simulation only).
-    state : TrainingState or None
+    state : TrainingState, ExactState or None
         Where to go on; ``None`` starts afresh.
     after_round : callable
         Called with the state before the first round, after each and at the end.
@@ -51,8 +55,8 @@ class FederatedJob:
     federation: FederationSpec
     institutions: int
     names: Mapping[int, str] | None
-    state: TrainingState | None
-    after_round: Callable[[TrainingState], None]
+    state: RunState | None
+    after_round: Callable[[RunState], None]
     after_exchange: Callable[[Attendance], None] = lambda attendance: None
     own_metrics: bool = False
 
@@ -63,13 +67,16 @@ class FederatedOutcome:
 
     Parameters
     ----------
-    state : TrainingState
+    state : TrainingState or ExactState
         With the best model.
+    model : Model
+        That model.
     test : ScoreSums
         The best model's scores of all test loans, as sums over banks.
     """
 
-    state: TrainingState
+    state: RunState
+    model: Model
     test: ScoreSums
 
 
@@ -86,12 +93,34 @@ def run_job(grid: Grid, job: FederatedJob) -> FederatedOutcome:
     roster = identify(grid, job.institutions, timeout) if job.names is None else Roster(job.names)
     roster = replace(roster, after_exchange=job.after_exchange)
     terms = Terms(federation.num_rounds, federation.quorum, timeout)
+    run = _exact if job.spec.model.family in EXACT_FAMILIES else _averaged
+    state, test = run(grid, roster, job, terms)
+    return FederatedOutcome(state, model_of(job.spec, state), test)
+
+
+def _averaged(
+    grid: Grid, roster: Roster, job: FederatedJob, terms: Terms
+) -> tuple[RunState, ScoreSums]:
+    """Train weights round by round."""
     consortium = Consortium(grid, roster, job.spec, terms)
     state = consortium.prepare() if job.state is None else job.state
-    strategy = build_strategy(job.strategy, federation, roster, consortium.task(state))
+    assert isinstance(state, TrainingState)
+    strategy = build_strategy(job.strategy, job.federation, roster, consortium.task(state))
     consortium.train(state, strategy, job.after_round)
     test = consortium.evaluate(state, state.best_weights, Part.TEST, own_metrics=job.own_metrics)
-    return FederatedOutcome(state, test)
+    return state, test
+
+
+def _exact(
+    grid: Grid, roster: Roster, job: FederatedJob, terms: Terms
+) -> tuple[RunState, ScoreSums]:
+    """Fit a model from sums."""
+    banks = GridBanks(grid, roster, job.spec, terms)
+    state = ExactState() if job.state is None else job.state
+    assert isinstance(state, ExactState)
+    run_exact(banks, job.spec, state, job.after_round)
+    assert state.model is not None
+    return state, banks.scores(state.model, Part.TEST, own_metrics=job.own_metrics)
 
 
 def make_server_app(job: FederatedJob, deliver: Callable[[FederatedOutcome], None]) -> ServerApp:

@@ -17,18 +17,19 @@ from fed_credit.data.book import Dataset, Part
 from fed_credit.data.split import assign_parts
 from fed_credit.errors import ArtefactError
 from fed_credit.evaluation.sums import ScoreSums
+from fed_credit.families.alone import train_one_bank, train_pooled
+from fed_credit.families.protocol import Model
+from fed_credit.families.read import model_of
 from fed_credit.files import replacing
 from fed_credit.job import CHECKPOINT, FederatedJob
 from fed_credit.runtime.run import node_names, run_federated
-from fed_credit.training.alone import Loans, train_alone
+from fed_credit.training.alone import Loans
 from fed_credit.training.checkpoint import load_checkpoint, save_checkpoint
-from fed_credit.training.predict import default_probability
 from fed_credit.training.run_spec import RunSpec
 from fed_credit.training.seeds import keyed_seed
-from fed_credit.training.state import TrainingState
+from fed_credit.training.state import RunState, TrainingState
 
 SCORES = "scores.npz"
-_KNOWS_NOTHING = 0.5  # PD from a bank that has no loan to learn from
 
 
 @dataclass(frozen=True)
@@ -43,8 +44,10 @@ class Repeat:
         What was trained.
     parts : numpy.ndarray
         ``(n_loans,) int8`` split codes.
-    state : TrainingState
-        With the best federated model.
+    state : TrainingState or ExactState
+        Where the federation ended.
+    model : Model
+        Its best model.
     scores : mapping of str to numpy.ndarray
         PD by contender, ``(n_loans,) float64``, NaN where a loan was not scored (training loans).
     test_sums : ScoreSums
@@ -56,7 +59,8 @@ class Repeat:
     number: int
     spec: RunSpec
     parts: np.ndarray
-    state: TrainingState
+    state: RunState
+    model: Model
     scores: Mapping[str, np.ndarray]
     test_sums: ScoreSums
     round_seconds: list[float]
@@ -83,7 +87,7 @@ class RepeatRunner:
     spec: SimulationSpec
     dataset: Dataset
     folder: Path
-    on_round: Callable[[int, TrainingState], None]
+    on_round: Callable[[int, RunState], None]
     on_stage: Callable[[str], None]
 
     def run(self, number: int) -> Repeat:
@@ -103,12 +107,13 @@ class RepeatRunner:
         if state is not None and (folder / SCORES).exists():
             scores, sums = _read_scores(folder / SCORES, len(dataset))
             self.on_round(number, state)
-            return Repeat(number, run_spec, parts, state, scores, sums, [])
+            model = model_of(run_spec, state)
+            return Repeat(number, run_spec, parts, state, model, scores, sums, [])
 
         self.on_stage(f"repeat {number + 1}: federation")
         clock: dict[int, float] = {}
 
-        def after_round(state: TrainingState) -> None:
+        def after_round(state: RunState) -> None:
             save_checkpoint(folder / CHECKPOINT, state, run_spec)
             # The last call measures the final model; it is no round of its own.
             clock.setdefault(state.round, time.perf_counter())
@@ -125,7 +130,7 @@ class RepeatRunner:
             after_round=after_round,
         )
         outcome = run_federated(spec.runtime, dataset, parts, job, folder / "books")
-        scores = {"federated": self._federated(outcome.state, run_spec, parts)}
+        scores = {"federated": self._federated(outcome.model, parts)}
         if "pooled" in spec.evaluation.baselines:
             self.on_stage(f"repeat {number + 1}: pooled data")
             scores["pooled"] = self._pooled(outcome.state, run_spec, parts)
@@ -135,9 +140,11 @@ class RepeatRunner:
         _write_scores(folder / SCORES, scores, outcome.test)
         times = list(clock.values())
         seconds = [end - begin for begin, end in pairwise(times)]
-        return Repeat(number, run_spec, parts, outcome.state, scores, outcome.test, seconds)
+        return Repeat(
+            number, run_spec, parts, outcome.state, outcome.model, scores, outcome.test, seconds
+        )
 
-    def _federated(self, state: TrainingState, spec: RunSpec, parts: np.ndarray) -> np.ndarray:
+    def _federated(self, model: Model, parts: np.ndarray) -> np.ndarray:
         scores = np.full(len(parts), np.nan)
         for k in range(len(self.dataset.names)):
             start = self.dataset.rows(k).start
@@ -146,24 +153,19 @@ class RepeatRunner:
             # depend on which loans are multiplied together.
             for part in (Part.VALIDATION, Part.TEST):
                 rows = start + np.flatnonzero(own == part)
-                x = state.preprocessor.transform(self.dataset.features.iloc[rows])
-                scores[rows] = default_probability(
-                    state.best_weights, x, spec.model, state.log_odds_offset
-                )
+                scores[rows] = model.score(self.dataset.features.iloc[rows])
         return scores
 
-    def _pooled(self, state: TrainingState, spec: RunSpec, parts: np.ndarray) -> np.ndarray:
+    def _pooled(self, state: RunState, spec: RunSpec, parts: np.ndarray) -> np.ndarray:
         rows = _held_out(parts)
-        # The federated preprocessor is the pooled one: fitting it again would give the same bits.
-        model = train_alone(
-            "pooled data",
+        model = train_pooled(
             self._loans(np.flatnonzero(parts == Part.TRAIN)),
             self._loans(np.flatnonzero(parts == Part.VALIDATION)),
             spec,
-            self.spec.federation.num_rounds,
-            state.preprocessor,
+            # The federated preprocessor is the pooled one: fitting it again gives the same bits.
+            state.preprocessor if isinstance(state, TrainingState) else None,
         )
-        return _spread(model.score(self.dataset.features.iloc[rows], spec), rows, len(parts))
+        return _spread(model.score(self.dataset.features.iloc[rows]), rows, len(parts))
 
     def _local(self, spec: RunSpec, parts: np.ndarray) -> np.ndarray:
         scores = np.full(len(parts), np.nan)
@@ -171,17 +173,13 @@ class RepeatRunner:
             start = self.dataset.rows(k).start
             own = parts[self.dataset.rows(k)]
             rows = start + _held_out(own)
-            if not np.any(own == Part.TRAIN):
-                scores[rows] = _KNOWS_NOTHING  # a newcomer after an out-of-time cut
-                continue
-            model = train_alone(
+            alone = train_one_bank(
                 name,
                 self._loans(start + np.flatnonzero(own == Part.TRAIN)),
                 self._loans(start + np.flatnonzero(own == Part.VALIDATION)),
                 spec,
-                self.spec.federation.num_rounds,
             )
-            scores[rows] = model.score(self.dataset.features.iloc[rows], spec)
+            scores[rows] = alone.model.score(self.dataset.features.iloc[rows])
         return scores
 
     def _loans(self, rows: np.ndarray) -> Loans:

@@ -32,7 +32,8 @@ from fed_credit.reporting.table import print_results
 from fed_credit.tracking.protocol import SweepJob
 from fed_credit.tracking.session import tracked_run
 from fed_credit.training.metrics_log import METRICS, MetricsLog
-from fed_credit.training.state import TrainingState
+from fed_credit.training.run_spec import planned_rounds
+from fed_credit.training.state import RunState
 
 CONFIG, FINGERPRINT, LOANS, RESULTS, REPORT, REJECTED, MODEL = (
     "config.yaml",
@@ -88,7 +89,7 @@ def simulate(spec: SimulationSpec, sweep: SweepJob | None = None) -> SimulationR
     start = time.perf_counter()
     folder = Path(spec.run_dir)
     _check_folder(spec, folder)
-    repeats_wanted, rounds = spec.evaluation.repeats, spec.federation.num_rounds
+    repeats_wanted, rounds = spec.evaluation.repeats, planned_rounds(spec)
     with (
         tracked_run(spec, folder, sweep) as tracking,
         RunProgress(repeats_wanted * rounds, spec.progress) as progress,
@@ -115,7 +116,7 @@ def simulate(spec: SimulationSpec, sweep: SweepJob | None = None) -> SimulationR
         tracking.loaded(dataset.report.fingerprint)
         metrics = MetricsLog(folder / METRICS)
 
-        def on_round(repeat: int, state: TrainingState) -> None:
+        def on_round(repeat: int, state: RunState) -> None:
             metrics.write(repeat, state)
             tracking.measured(repeat, state.history)
             newest = state.history[-1] if state.history else None

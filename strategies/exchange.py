@@ -217,7 +217,11 @@ class SumCollector:
         return vector if fits else "its reply does not fit the layout"
 
     def result(self, quorum: float) -> dict[str, np.ndarray]:
-        """Return the decoded sum.
+        """Return the decoded sum; see :meth:`total`."""
+        return self.layout.decode(self.total(quorum))
+
+    def total(self, quorum: float) -> np.ndarray:
+        """Return the sum.
 
         Parameters
         ----------
@@ -226,7 +230,8 @@ class SumCollector:
 
         Returns
         -------
-        dict of str to numpy.ndarray
+        numpy.ndarray
+            ``(layout size,) int64``.
 
         Raises
         ------
@@ -259,7 +264,7 @@ class SumCollector:
             )
         if reasons:
             log.warning("'%s' in round %d goes on without %s", self.task, self.number, reasons)
-        return self.layout.decode(self._sum)
+        return self._sum
 
 
 def _own_metrics(record: MetricRecord) -> dict[str, float]:
@@ -269,6 +274,24 @@ def _own_metrics(record: MetricRecord) -> dict[str, float]:
         for name in OWN_METRICS
         if isinstance(value := record.get(name), int | float) and math.isfinite(value)
     }
+
+
+def ask_all(
+    grid: Grid,
+    roster: Roster,
+    task: Task,
+    config: TaskConfig,
+    arrays: ArrayRecord,
+    *,
+    timeout: float,
+) -> SumCollector:
+    """Ask all banks for one task and add their releases; see :func:`exchange`."""
+    nodes = roster.nodes
+    collector = SumCollector(roster, frozenset(nodes), task, config.number, config.layout(task))
+    messages = requests(task, config, arrays, nodes)
+    for reply in grid.send_and_receive(messages, timeout=timeout):
+        collector.add(reply)
+    return collector
 
 
 def exchange(
@@ -310,9 +333,4 @@ def exchange(
     QuorumError
         If too few banks answered.
     """
-    nodes = roster.nodes
-    collector = SumCollector(roster, frozenset(nodes), task, config.number, config.layout(task))
-    messages = requests(task, config, arrays, nodes)
-    for reply in grid.send_and_receive(messages, timeout=timeout):
-        collector.add(reply)
-    return collector.result(quorum)
+    return ask_all(grid, roster, task, config, arrays, timeout=timeout).result(quorum)

@@ -39,6 +39,8 @@ class PolicySpec:
     max_features, max_parameters, max_rounds, max_local_epochs, max_histogram_bins : int
         Largest run that is answered: features, weights, rounds, passes per round, and cells per
         class of a score histogram.
+    max_numbers : int
+        Numbers in one answer.
     max_exchanges_per_run : int
         Answers to one run; refusals are not counted.
     min_loans : int
@@ -56,6 +58,7 @@ class PolicySpec:
     models: list[str]
     max_features: int
     max_parameters: int
+    max_numbers: int
     max_rounds: int
     max_local_epochs: int
     max_histogram_bins: int
@@ -201,6 +204,7 @@ def _check_policy(policy: PolicySpec) -> None:
     for key in (
         "max_features",
         "max_parameters",
+        "max_numbers",
         "max_rounds",
         "max_local_epochs",
         "max_histogram_bins",

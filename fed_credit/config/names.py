@@ -31,7 +31,7 @@ MODEL_PARAMETERS: dict[str, tuple[str, ...]] = {
     "logreg_exact": ("newton",),
     "scorecard": ("cuts", "binning", "selection", "newton", "points", "rating"),
     "gbdt": ("class_weighting", "cuts", "trees"),
-    "tree": ("class_weighting", "cuts", "trees"),
+    "tree": ("cuts", "trees"),
 }
 # Parameters that a strategy needs, and no other may set.
 STRATEGY_PARAMETERS: dict[str, tuple[str, ...]] = {

@@ -25,6 +25,7 @@ from fed_credit.config.spec import (
     StrategySpec,
     Weighting,
 )
+from fed_credit.config.trees import TreesSpec
 from fed_credit.config.validate_sources import check_sources
 from fed_credit.config.validate_tracking import check_tracking
 from fed_credit.data.schema import KnownAt
@@ -263,6 +264,8 @@ def _check_model(spec: SimulationSpec) -> None:
                 "the upper limits of the PD have to rise from above 0 to 1",
             )
     if model.trees is not None:
+        if model.family == "tree":
+            _check_single(model.trees)
         for name, sign in model.trees.monotone.items():
             if sign not in (-1, 1):
                 raise refused(f"model.trees.monotone.{name}", sign, "it must be 1 or -1")
@@ -272,6 +275,26 @@ def _check_model(spec: SimulationSpec) -> None:
                 True,
                 f"federation.quorum={spec.federation.quorum} lets banks drop out between two"
                 " exchanges; set one of them otherwise",
+            )
+
+
+def _check_single(trees: TreesSpec) -> None:
+    """Refuse for one tree what only makes sense for several."""
+    wanted: dict[str, float] = {
+        "trees_per_round": 1,
+        "learning_rate": 1.0,
+        "row_share": 1.0,
+        "column_share": 1.0,
+        "patience": 0,
+    }
+    for name, value in wanted.items():
+        given = getattr(trees, name)
+        if given != value:
+            raise refused(
+                f"model.trees.{name}",
+                given,
+                f"a single tree is grown in one step on all loans and columns; leave it at"
+                f" {shown(value)}, or choose model=gbdt",
             )
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from functools import cached_property
 from typing import Any
@@ -80,15 +80,7 @@ class Preprocessor:
             If a feature has neither a column nor all its raw fields, or a loan would have been
             rejected in training.
         """
-        made = {}
-        for step in self.steps:
-            name, recipe = step.feature.name, step.feature.recipe
-            if recipe is None or (
-                name in frame and not all(raw in frame for raw, _ in recipe.inputs)
-            ):
-                continue
-            made[name] = recipe.compute_or_refuse(frame)[name]
-        return frame.assign(**made)
+        return engineered([step.feature for step in self.steps], frame)
 
     def transform(self, frame: pd.DataFrame) -> np.ndarray:
         """Turn loans into the model's matrix.
@@ -159,6 +151,17 @@ class Preprocessor:
         except (SchemaError, LookupError, TypeError, ValueError) as error:
             reason = str(error).rstrip(".")
             raise ArtefactError(f"Not a preprocessor: {reason}; restore the file.") from None
+
+
+def engineered(features: Iterable[FeatureSpec], frame: pd.DataFrame) -> pd.DataFrame:
+    """Compute engineered features from raw fields; see :meth:`Preprocessor.engineer`."""
+    made = {}
+    for feature in features:
+        name, recipe = feature.name, feature.recipe
+        if recipe is None or (name in frame and not all(raw in frame for raw, _ in recipe.inputs)):
+            continue
+        made[name] = recipe.compute_or_refuse(frame)[name]
+    return frame.assign(**made)
 
 
 def _step(item: dict[str, Any]) -> Step:

@@ -132,7 +132,7 @@ def _settings(results: dict[str, Any]) -> str:
     settings, model = results["settings"], results["model"]
     alone = model["alone"]
     trained = (
-        "There was no loan to train an own model on, so it gives each loan a PD of one half."
+        "There were too few loans to train an own model on, so it gives each loan the same PD."
         if alone is None
         else f"The own model was trained on the bank's loans alone: the same family, rounds and"
         f" passes; its best round is {alone['best_round']}."

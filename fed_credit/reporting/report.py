@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from fed_credit.reporting.markdown import markdown_table
+from fed_credit.reporting.model_section import model_section
 from fed_credit.reporting.table import difference, level, number, verdict
 
 _METRICS = ("auc", "gini", "ks", "pr_auc", "log_loss", "brier", "ece")
@@ -99,6 +100,7 @@ def render_report(results: dict[str, Any]) -> str:
                 for item in results["rounds"]
             ],
         ),
+        *model_section(model),
         "## Data",
         markdown_table(
             ["rows", "used", "rejected", "unlabelled", "immature", "out of scope", "left out"],
@@ -120,8 +122,10 @@ def render_report(results: dict[str, Any]) -> str:
         f"Decision point: {data['decision_point']}. Target: {data['target']}. Features"
         f" ({len(data['features'])}): {', '.join(data['features'])}.",
         "## Settings and how to reproduce",
-        f"Model `{model['family']}` with hidden layers {model['hidden']}, {model['columns']}"
-        f" columns, best round {model['best_round']}; weights SHA-256 `{model['sha256']}`. Seed"
+        f"Model `{model['family']}`"
+        + ("" if model["hidden"] is None else f" with hidden layers {model['hidden']}")
+        + f", {model['columns']} columns, best round {model['best_round']}; model SHA-256"
+        f" `{model['sha256']}`. Seed"
         f" {results['seed']}. The whole configuration is in `config.yaml` beside this file;"
         " versions and data fingerprint are in `results.json`. The same configuration, versions and"
         " machine give the same bits.",

@@ -65,12 +65,13 @@ def build_results(
         "rounds": [{"round": m.number, "loss": m.loss, "auc": m.auc} for m in first.state.history],
         "model": {
             "family": spec.model.family,
-            "hidden": list(spec.model.hidden),
-            "columns": len(artefact.preprocessor.columns),
-            "constant_features": list(artefact.preprocessor.constant),
+            "hidden": None if spec.model.hidden is None else list(spec.model.hidden),
+            "columns": len(artefact.model.columns),
+            "constant_features": list(artefact.model.constant),
             "best_round": first.state.best_round,
             "sha256": artefact.sha256,
-            "preprocessor_sha256": artefact.preprocessor.fingerprint,
+            "preprocessor_sha256": artefact.model.preparation_sha256,
+            "details": dict(artefact.model.details),
         },
         "evaluation": {
             "repeats": len(repeats),

@@ -18,6 +18,7 @@ from flwr.common.config import get_project_dir
 from flwr.serverapp import Grid
 
 from fed_credit.artefact import Artefact, save_artefact
+from fed_credit.config.convert import plain as config_plain
 from fed_credit.config.load import CONFIG_FILE, compose, from_yaml, resolved_yaml
 from fed_credit.config.location import schema_dir
 from fed_credit.config.spec import PartitionKind, SimulationSpec
@@ -33,8 +34,8 @@ from fed_credit.runtime.registered import Registered
 from fed_credit.runtime.streaming import StreamingGrid
 from fed_credit.training.checkpoint import load_checkpoint, save_checkpoint
 from fed_credit.training.metrics_log import METRICS, MetricsLog
-from fed_credit.training.run_spec import RunSpec
-from fed_credit.training.state import TrainingState
+from fed_credit.training.run_spec import RunSpec, planned_rounds
+from fed_credit.training.state import RunState
 from strategies.exchange import Attendance
 
 # Where the runs of a SuperLink lie; the start script sets it.
@@ -195,9 +196,9 @@ def run_deployed(grid: Grid, context: Context) -> None:
     write_text(folder / SCHEMA, schema_path.read_text(encoding="utf-8"))
     write_text(folder / CONFIG_FILE, resolved_yaml(spec))
     print(f"Run '{folder.name}' with {len(names)} banks: {', '.join(sorted(names.values()))}")
-    metrics, diary = MetricsLog(folder / METRICS), _Diary(folder, spec.federation.num_rounds)
+    metrics, diary = MetricsLog(folder / METRICS), _Diary(folder, planned_rounds(spec))
 
-    def after_round(state: TrainingState) -> None:
+    def after_round(state: RunState) -> None:
         save_checkpoint(folder / CHECKPOINT, state, run)
         metrics.write(0, state)
         diary.note_round(state)
@@ -261,9 +262,10 @@ def _results(
         },
         "model": {
             "sha256": artefact.sha256,
-            "preprocessor_sha256": artefact.preprocessor.fingerprint,
-            **asdict(spec.model),
+            "preprocessor_sha256": artefact.model.preparation_sha256,
+            **config_plain(spec.model),
             **artefact.about,
+            "details": dict(artefact.model.details),
         },
         "test": {"loans": outcome.test.n, "from_sums": asdict(test)},
         # Of the banks whose bank.yaml lets them out.
@@ -296,7 +298,7 @@ class _Diary:
             flush=True,
         )
 
-    def note_round(self, state: TrainingState) -> None:
+    def note_round(self, state: RunState) -> None:
         for measured in state.history[self._said :]:
             print(
                 f"round {measured.number}/{self._rounds}: validation loss {measured.loss:.4f},"

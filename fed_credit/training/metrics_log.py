@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 
 from fed_credit.files import append_text, plain, write_text
-from fed_credit.training.state import TrainingState
+from fed_credit.training.state import RunState
 
 METRICS = "metrics.jsonl"
 
@@ -31,7 +31,7 @@ class MetricsLog:
                 entry = json.loads(line)
                 self._written.add((entry["repeat"], entry["round"]))
 
-    def write(self, repeat: int, state: TrainingState) -> None:
+    def write(self, repeat: int, state: RunState) -> None:
         """Append the rounds measured since the last call."""
         fresh = [m for m in state.history if (repeat, m.number) not in self._written]
         if not fresh:

@@ -81,3 +81,32 @@ class TrainingState:
         """Lowest validation loss so far; infinity before the first."""
         losses = (metrics.loss for metrics in self.history if not math.isnan(metrics.loss))
         return min(losses, default=math.inf)
+
+
+@dataclass
+class ExactState:
+    """Where the fit of an exact model stands; all that a checkpoint holds.
+
+    Parameters
+    ----------
+    round, best_round : int
+        Rounds done; the round whose model is kept.
+    history : list of RoundMetrics
+        Rounds whose model has been measured.
+    notes : str
+        What the family remembers to go on, as JSON; empty where it starts over.
+    arrays : dict of str to numpy.ndarray
+        The same, in numbers.
+    model : numpy.ndarray or None
+        ``(n,) uint8``: the fitted model as it travels; None until it is fitted.
+    """
+
+    round: int = 0
+    best_round: int = 0
+    history: list[RoundMetrics] = field(default_factory=list)
+    notes: str = ""
+    arrays: dict[str, np.ndarray] = field(default_factory=dict)
+    model: np.ndarray | None = None
+
+
+RunState = TrainingState | ExactState

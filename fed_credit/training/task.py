@@ -10,7 +10,7 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from enum import StrEnum
-from functools import lru_cache
+from functools import cached_property, lru_cache
 
 import numpy as np
 
@@ -21,6 +21,7 @@ from fed_credit.features.preprocessor import Preprocessor
 from fed_credit.features.statistics import NumericRange, counts_spec, moments_spec
 from fed_credit.models import family
 from fed_credit.releases import Entry, ReleaseSpec
+from fed_credit.training.questions import AboutTrees, Asked, read_asked
 from fed_credit.training.run_spec import RunSpec
 from fed_credit.training.updates import update_entries
 
@@ -40,6 +41,14 @@ class Task(StrEnum):
     MOMENTS = "moments"
     ROUND = "round"
     EVALUATION = "evaluation"
+    CELLS = "cells"
+    PRODUCTS = "products"
+    LIKELIHOOD = "likelihood"
+    TREES = "trees"
+
+
+QUESTIONS = (Task.CELLS, Task.PRODUCTS, Task.LIKELIHOOD, Task.TREES)
+"""Tasks that come with a question; see :mod:`fed_credit.training.questions`."""
 
 
 @dataclass(frozen=True)
@@ -61,12 +70,17 @@ class TaskConfig:
     log_odds_offset : float
         Prior correction added to the model's log-odds.
     part : Part
-        Which loans :attr:`Task.EVALUATION` looks at.
+        Which loans :attr:`Task.EVALUATION` and questions look at; growing trees looks at training
+        loans, and at validation loans for the loss.
     score_incoming : bool
         Whether :attr:`Task.ROUND` also evaluates the incoming model on validation loans.
     own_metrics : bool
         Whether :attr:`Task.EVALUATION` of test loans also asks for the bank's own metrics; a bank
         that does not allow it leaves them out.
+    question, design : str
+        For a question: the question, and what makes the matrix that it is about.
+    arrays : tuple of numpy.ndarray
+        For :attr:`Task.TREES`: the request's arrays, which travel beside the configuration.
     """
 
     spec: RunSpec
@@ -78,6 +92,9 @@ class TaskConfig:
     part: Part = Part.VALIDATION
     score_incoming: bool = False
     own_metrics: bool = False
+    question: str = ""
+    design: str = ""
+    arrays: tuple[np.ndarray, ...] = ()
 
     @property
     def fitted(self) -> Preprocessor:
@@ -91,14 +108,36 @@ class TaskConfig:
         """Name and shape of each weight array of the run's model."""
         return _weight_shapes(self.spec.json_text, len(self.fitted.columns))
 
+    def asked(self, task: Task) -> Asked:
+        """Return the question, typed.
+
+        Raises
+        ------
+        ReleaseError
+            If it is none of the task.
+        """
+        if task not in self._asked:
+            self._asked[task] = read_asked(task, self.question, self.design, self.arrays)
+        return self._asked[task]
+
+    @cached_property
+    def _asked(self) -> dict[Task, Asked]:
+        return {}
+
     def parts(self, task: Task) -> tuple[Part, ...]:
         """Return the parts whose loans stand behind what the task releases."""
-        if task is Task.EVALUATION:
+        if task is Task.TREES:
+            asked = self.asked(task)
+            scored = isinstance(asked, AboutTrees) and asked.request.scored
+            return (Part.TRAIN, Part.VALIDATION) if scored else (Part.TRAIN,)
+        if task is Task.EVALUATION or task in QUESTIONS:
             return (self.part,)
         return (Part.TRAIN, Part.VALIDATION) if self.score_incoming else (Part.TRAIN,)
 
     def layout(self, task: Task) -> ReleaseSpec:
         """Return the layout of what the task releases."""
+        if task in QUESTIONS:
+            return self.asked(task).layout()
         n_columns = len(self.fitted.columns) if task is Task.ROUND else 0
         return _layout(self.spec.json_text, n_columns, task, self.score_incoming)
 
@@ -115,11 +154,19 @@ class TaskConfig:
             "part": int(self.part),
             "score_incoming": self.score_incoming,
             "own_metrics": self.own_metrics,
+            "question": self.question,
+            "design": self.design,
         }
 
     @classmethod
-    def from_config(cls, config: Mapping[str, Scalar]) -> TaskConfig:
-        """Read what :meth:`to_config` wrote; other keys, such as Flower's own, are ignored."""
+    def from_config(
+        cls, config: Mapping[str, Scalar], arrays: Sequence[np.ndarray] = ()
+    ) -> TaskConfig:
+        """Read what :meth:`to_config` wrote, and the arrays that came with it.
+
+        Other keys, such as Flower's own, are ignored.
+        """
+        question = str(config.get("question", ""))
         preprocessor, ranges = str(config["preprocessor"]), str(config["ranges"])
         return cls(
             spec=_read_spec(str(config["spec"])),
@@ -135,6 +182,9 @@ class TaskConfig:
             part=Part(int(config["part"])),
             score_incoming=bool(config["score_incoming"]),
             own_metrics=bool(config["own_metrics"]),
+            question=question,
+            design=str(config.get("design", "")),
+            arrays=tuple(arrays) if question else (),
         )
 
 

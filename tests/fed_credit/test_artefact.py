@@ -17,6 +17,7 @@ from fed_credit.data.load import load_dataset
 from fed_credit.data.synthetic import generate
 from fed_credit.data.validate import validate
 from fed_credit.errors import ArtefactError, DataError, FedCreditError
+from fed_credit.families.network import NetworkModel
 from fed_credit.features.preprocessor import Preprocessor, fit_pooled
 from fed_credit.models import family
 from fed_credit.training.predict import default_probability
@@ -26,12 +27,16 @@ ABOUT = {"decision_point": "application", "target": "坏账", "seed": 7, "best_r
 FILES = ["manifest.json", "model.json", "preprocessor.json", "weights.safetensors"]
 
 
+def _with_weights(artefact: Artefact, weights: list[np.ndarray]) -> Artefact:
+    return replace(artefact, model=replace(artefact.model, weights=weights))
+
+
 @pytest.fixture
 def artefact(make_run_spec: Callable[..., RunSpec], dataset: Dataset) -> Artefact:
     spec = make_run_spec("model.hidden=[4]")
     preprocessor = fit_pooled(spec.features, dataset.features, dataset.y, spec.preprocessing)
     weights = family("loan_risk").initial_weights(len(preprocessor.columns), spec.model, 1)
-    return Artefact(spec.model, weights, preprocessor, -1 / 3, ABOUT)
+    return Artefact(spec.model, NetworkModel(spec.model, weights, preprocessor, -1 / 3), ABOUT)
 
 
 @pytest.fixture
@@ -43,15 +48,15 @@ def folder(tmp_path: Path, artefact: Artefact) -> Path:
 def test_every_bit_comes_back(folder, artefact, dataset):
     assert sorted(path.name for path in folder.iterdir()) == FILES
     read = load_artefact(folder)
-    assert read.sha256 == artefact.sha256 and read.model == artefact.model
-    assert read.preprocessor == artefact.preprocessor and read.about == ABOUT
-    assert read.log_odds_offset == artefact.log_odds_offset
+    assert read.sha256 == artefact.sha256 and read.spec == artefact.spec
+    assert read.model.preprocessor == artefact.model.preprocessor and read.about == ABOUT
+    assert read.model.log_odds_offset == artefact.model.log_odds_offset
     assert read.score(dataset.features).tobytes() == artefact.score(dataset.features).tobytes()
 
 
 def test_the_score_is_the_default_probability_of_the_same_matrix(folder, artefact, dataset):
-    x = artefact.preprocessor.transform(dataset.features)
-    expected = default_probability(artefact.weights, x, artefact.model, -1 / 3)
+    x = artefact.model.preprocessor.transform(dataset.features)
+    expected = default_probability(artefact.model.weights, x, artefact.spec, -1 / 3)
     score = load_artefact(folder).score(dataset.features)
     assert score.dtype == np.float64 and np.array_equal(score, expected)
     assert ((score > 0) & (score < 1)).all()
@@ -71,14 +76,18 @@ def engineered(make_spec) -> tuple[Dataset, pd.DataFrame, Artefact]:
     run = RunSpec.of(spec, loans.schema, loans.fields, 7)
     preprocessor = fit_pooled(run.features, loans.features, loans.y, run.preprocessing)
     weights = family("loan_risk").initial_weights(len(preprocessor.columns), run.model, 1)
-    return loans, raw, Artefact(run.model, weights, preprocessor, 0.1, ABOUT)
+    return (
+        loans,
+        raw,
+        Artefact(run.model, NetworkModel(run.model, weights, preprocessor, 0.1), ABOUT),
+    )
 
 
 def test_raw_fields_and_engineered_ones_score_alike_bit_for_bit(engineered, tmp_path):
     loans, raw, made = engineered
     save_artefact(tmp_path / "model", made)
     read = load_artefact(tmp_path / "model")
-    recipes = [step.feature.recipe for step in read.preprocessor.steps]
+    recipes = [step.feature.recipe for step in read.model.preprocessor.steps]
     assert sum(recipe is not None for recipe in recipes) >= 7
     assert not {"log_turnover", "debt_to_turnover"} & set(raw.columns)
     expected = made.score(loans.features)
@@ -111,7 +120,7 @@ def test_raw_fields_that_lack_or_would_have_been_rejected_are_one_sentence(engin
 
 
 def test_a_preprocessor_with_a_broken_formula_is_not_read(engineered):
-    text = engineered[2].preprocessor.json_text
+    text = engineered[2].model.preprocessor.json_text
     for bad in ("log(sector)", "turnover.__class__", "log(turnovr)"):
         with pytest.raises(ArtefactError, match="log_turnover"):
             Preprocessor.from_json(text.replace('"log(turnover)"', json.dumps(bad)))
@@ -123,7 +132,7 @@ def test_a_lacking_column_is_one_sentence(artefact, dataset):
 
 
 def test_weights_that_lie_out_of_order_in_memory_come_back(tmp_path, artefact):
-    across = replace(artefact, weights=[np.asfortranarray(array) for array in artefact.weights])
+    across = _with_weights(artefact, [np.asfortranarray(w) for w in artefact.model.weights])
     save_artefact(tmp_path / "model", across)
     assert load_artefact(tmp_path / "model").sha256 == artefact.sha256
 
@@ -173,7 +182,7 @@ def test_a_missing_file_is_one_sentence(folder, name):
 
 @pytest.mark.parametrize(
     "manifest",
-    ["", "null", "[]", "3", "{}", '{"format": 1}', '{"format": 1, "files": []}', '{"format": 2}'],
+    ["", "null", "[]", "3", "{}", '{"format": 2}', '{"format": 2, "files": []}', '{"format": 1}'],
 )
 def test_a_broken_manifest_is_one_sentence(folder, manifest):
     (folder / "manifest.json").write_text(manifest)
@@ -215,7 +224,7 @@ def test_a_full_disk_leaves_the_model_before(folder, artefact, dataset, monkeypa
         write(path, *args, **kwargs)  # type: ignore[arg-type]
 
     monkeypatch.setattr(Path, "write_text", full)
-    other = replace(artefact, weights=[array + 1 for array in artefact.weights])
+    other = _with_weights(artefact, [array + 1 for array in artefact.model.weights])
     with pytest.raises(FedCreditError, match="No space left"):
         save_artefact(folder, other)
     assert load_artefact(folder).sha256 == expected

@@ -205,6 +205,22 @@ def _settings(results: dict[str, Any], spec: dict[str, Any]) -> Table:
     }
     parameters = ", ".join(f"{key} {value:g}" for key, value in given.items())
     channel = spec["privacy"]["channel"]
+    averaged: list[tuple[str, Any]] = []
+    if model["hidden"] is not None:  # of a network, whose weights are averaged
+        averaged = [
+            ("learning_rate", f"{model['learning_rate']:g}"),
+            ("batch", model["batch_size"]),
+            ("strategy", f"{strategy['name']} ({parameters})" if parameters else strategy["name"]),
+            ("weighting", word("weighting", strategy["weighting"])),
+            ("rounds", federation["num_rounds"]),
+            ("epochs", federation["local_epochs"]),
+            ("fraction", percent(federation["fraction"], 0)),
+        ]
+    elif model["family"] == "gbdt":
+        averaged = [
+            ("learning_rate", f"{model['trees']['learning_rate']:g}"),
+            ("rounds", federation["num_rounds"]),
+        ]
     return settings_table(
         [
             ("source", word("source", counts["source"])),
@@ -215,13 +231,7 @@ def _settings(results: dict[str, Any], spec: dict[str, Any]) -> Table:
             ("banks", len(results["institutions"])),
             ("min_bads", evaluation["min_bads"]),
             ("model", _family(results["model"])),
-            ("learning_rate", f"{model['learning_rate']:g}"),
-            ("batch", model["batch_size"]),
-            ("strategy", f"{strategy['name']} ({parameters})" if parameters else strategy["name"]),
-            ("weighting", word("weighting", strategy["weighting"])),
-            ("rounds", federation["num_rounds"]),
-            ("epochs", federation["local_epochs"]),
-            ("fraction", percent(federation["fraction"], 0)),
+            *averaged,
             ("channel", word("setting", channel)),
         ]
     )

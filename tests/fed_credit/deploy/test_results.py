@@ -18,6 +18,7 @@ from fed_credit.config.operator import EndpointSpec
 from fed_credit.data.book import Dataset
 from fed_credit.deploy.results import ORIGIN, bring_results
 from fed_credit.errors import DeploymentError
+from fed_credit.families.network import NetworkModel
 from fed_credit.features.preprocessor import fit_pooled
 from fed_credit.models import family
 from fed_credit.training.run_spec import RunSpec
@@ -32,7 +33,8 @@ def finished(superlink: Any, make_run_spec: Callable[..., RunSpec], dataset: Dat
     preprocessor = fit_pooled(spec.features, dataset.features, dataset.y, spec.preprocessing)
     weights = family("loan_risk").initial_weights(len(preprocessor.columns), spec.model, 1)
     folder = superlink.home / "runs" / "finished-1"
-    save_artefact(folder / "model", Artefact(spec.model, weights, preprocessor, 0.5, {}))
+    model = NetworkModel(spec.model, weights, preprocessor, 0.5)
+    save_artefact(folder / "model", Artefact(spec.model, model, {}))
     (folder / "results.json").write_text('{"test": "坏账"}', encoding="utf-8")
     (folder / "config.yaml").write_text("seed: 1\n", encoding="utf-8")
     (folder / "checkpoint.safetensors").write_bytes(bytes(1000))

@@ -52,8 +52,7 @@ def test_figures_are_means_over_repeats(
 ) -> None:
     from fed_credit.artefact import Artefact
 
-    state = repeats[0].state
-    artefact = Artefact(spec.model, state.best_weights, state.preprocessor, 0.0, {})
+    artefact = Artefact(spec.model, repeats[0].model, {})
     body = results.build_results(spec, dataset, repeats, artefact, ["told"], 1.5)
     exact = []
     for repeat in repeats:
