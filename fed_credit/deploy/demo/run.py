@@ -180,16 +180,17 @@ class Demo:
         home = self.homes[name]
         self._start(processes, home.name, home, "start.sh")
 
-    def train(self, processes: Processes) -> Mapping[str, Any]:
-        """Submit the run, follow it to its end and return its results."""
+    def train(self, processes: Processes, name: str = RUN, *more: str) -> Mapping[str, Any]:
+        """Submit a run, follow it to its end and return its results."""
         with self._timed("the run"):
             self._call(
                 processes,
-                *("deploy", "run", "--home", str(self.operator), "--name", RUN),
+                *("deploy", "run", "--home", str(self.operator), "--name", name),
                 *self.overrides,
+                *more,
             )
             processes.check()
-        return _read(self.operator / "runs" / RUN / RESULTS)
+        return _read(self.operator / "runs" / name / RESULTS)
 
     @property
     def overrides(self) -> list[str]:
@@ -204,18 +205,18 @@ class Demo:
             *self._settings.overrides,
         ]
 
-    def compare(self) -> Mapping[str, Any]:
+    def compare(self, name: str = "local", *more: str) -> Mapping[str, Any]:
         """Run the same in one process on the banks' own sources, and return its results."""
         from fed_credit.simulate import simulate
 
         with self._timed("the same in one process"):
-            result = simulate(self.local_spec())
+            result = simulate(self.local_spec(name, *more))
         return result.results
 
-    def local_spec(self) -> SimulationSpec:
+    def local_spec(self, name: str = "local", *more: str) -> SimulationSpec:
         """Return the same run for one process, each bank read from its own source."""
-        local = self._folder / "local"
-        spec = deployable(compose([*self.overrides, f"run_dir='{local}'"]))
+        folder = self._folder / name
+        spec = deployable(compose([*self.overrides, *more, f"run_dir='{folder}'"]))
         files = [load_bank(home / BANK_FILE) for home in self.homes.values()]
         banks = [InstitutionSpec(bank.name, bank.source, bank.mapping) for bank in files]
         data = replace(spec.data, source=SourceKind.TABLE, institutions=banks)
@@ -294,6 +295,10 @@ def run_demo(settings: DemoSettings, say: Callable[[str], None]) -> DemoOutcome:
     return DemoOutcome(deployed, local, demo.seconds)
 
 
+# What a model is trained by, of each family.
+_TRAINING = ("round", "trees", "likelihood")
+
+
 def exchange_seconds(results: Mapping[str, Any]) -> list[float]:
     """Return the seconds of each exchange of a deployed run."""
     return [float(exchange["seconds"]) for exchange in results["exchanges"]]
@@ -302,18 +307,18 @@ def exchange_seconds(results: Mapping[str, Any]) -> list[float]:
 def summary(outcome: DemoOutcome) -> list[str]:
     """Return what the demo found, a line each."""
     seconds = exchange_seconds(outcome.deployed)
-    rounds = [
+    training = [
         float(exchange["seconds"])
         for exchange in outcome.deployed["exchanges"]
-        if exchange["task"] == "round"
+        if exchange["task"] in _TRAINING
     ]
     same = "the same bits" if outcome.equal else "NOT the same bits"
     return [
         *(f"{step}: {value:.1f} s" for step, value in outcome.seconds.items()),
         f"{len(seconds)} exchanges: {statistics.median(seconds):.2f} s each (median),"
-        f" {max(seconds):.2f} s at most; rounds: {statistics.median(rounds):.2f} s",
-        f"weights, deployment: {outcome.deployed['model']['sha256']}",
-        f"weights, local:      {outcome.local['model']['sha256']} ({same})",
+        f" {max(seconds):.2f} s at most; of training: {statistics.median(training):.2f} s",
+        f"model, deployment: {outcome.deployed['model']['sha256']}",
+        f"model, local:      {outcome.local['model']['sha256']} ({same})",
     ]
 
 
