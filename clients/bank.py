@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import cached_property
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
@@ -12,13 +13,14 @@ import pandas as pd
 from fed_credit.data.book import Book, Part
 from fed_credit.data.schema import FEATURE_KINDS
 from fed_credit.errors import ReleaseError
-from fed_credit.families.binned import sampled
 from fed_credit.features.preprocessor import Preprocessor
 from fed_credit.models.protocol import Weights
-from fed_credit.training.questions import AboutTrees
 from fed_credit.training.run_spec import RunSpec
 from fed_credit.training.task import TaskConfig
-from fed_credit.trees.bank import TreeBank
+
+if TYPE_CHECKING:  # numba takes a second to import, and few runs grow trees
+    from fed_credit.training.questions import AboutTrees
+    from fed_credit.trees.bank import TreeBank
 
 # Gives the matrix of a preprocessor's fingerprint and a part from where a bank keeps them, or makes
 # it by the function and keeps it.
@@ -120,19 +122,24 @@ class Bank:
         threads : int
             Threads to compute with.
         """
+        from fed_credit.families.binned import sampled
+        from fed_credit.trees.bank import TreeBank
+
         if self._trees is None or self._trees[0] != asked.fingerprint:
             columns = asked.columns
-            codes = {
-                part: self.made(
+
+            def codes(part: Part) -> np.ndarray:
+                return self.made(
                     asked.fingerprint,
                     part,
-                    lambda part=part: columns.bins.codes(columns.matrix(self.frame(part))),  # type: ignore[misc]
+                    lambda: columns.bins.codes(columns.matrix(self.frame(part))),
                 )
-                for part in (Part.TRAIN, Part.VALIDATION)
-            }
-            loans = (sampled(codes[part], self.labels(part)) for part in codes)
-            made = TreeBank(*loans, columns.bins.last_bins, threads)
-            self._trees = (asked.fingerprint, made)
+
+            train, validation = (
+                sampled(codes(part), self.labels(part)) for part in (Part.TRAIN, Part.VALIDATION)
+            )
+            bank = TreeBank(train, validation, columns.bins.last_bins, threads)
+            self._trees = (asked.fingerprint, bank)
         return self._trees[1]
 
     def check(self, spec: RunSpec) -> None:

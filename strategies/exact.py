@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 import numpy as np
 from flwr.app import ArrayRecord
@@ -23,10 +24,12 @@ from fed_credit.training.questions import PreparedDesign, write_columns, write_d
 from fed_credit.training.run_spec import RunSpec
 from fed_credit.training.state import ExactState, RoundMetrics
 from fed_credit.training.task import Task, TaskConfig, read_scores
-from fed_credit.trees.columns import Columns
-from fed_credit.trees.request import Request
 from strategies.consortium import Terms
 from strategies.exchange import Roster, SumCollector, ask_all
+
+if TYPE_CHECKING:  # numba takes a second to import, and few runs grow trees
+    from fed_credit.trees.columns import Columns
+    from fed_credit.trees.request import Request
 
 
 class GridBanks(Banks):

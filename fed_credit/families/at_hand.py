@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-from fed_credit.families.binned import sampled
 from fed_credit.families.protocol import Banks
 from fed_credit.features.questions import Arrays, FrameQuestion, MatrixQuestion
 from fed_credit.features.statistics import (
@@ -21,9 +21,11 @@ from fed_credit.scorecard.fit import WoeDesign
 from fed_credit.training.alone import Loans
 from fed_credit.training.questions import PreparedDesign
 from fed_credit.training.run_spec import RunSpec
-from fed_credit.trees.bank import TreeBank
-from fed_credit.trees.columns import Columns
-from fed_credit.trees.request import Request
+
+if TYPE_CHECKING:  # numba takes a second to import, and few runs grow trees
+    from fed_credit.trees.bank import TreeBank
+    from fed_credit.trees.columns import Columns
+    from fed_credit.trees.request import Request
 
 
 class LoansAtHand(Banks):
@@ -74,14 +76,17 @@ class LoansAtHand(Banks):
 
     def ask_trees(self, columns: Columns, request: Request) -> np.ndarray:
         """Ask what growing trees needs."""
+        from fed_credit.families.binned import sampled
+        from fed_credit.trees.bank import TreeBank
+
         if self._trees is None or self._columns is not columns:
             self._columns = columns
-            parts = (self._train, self._validation)
-            self._trees = TreeBank(
-                *(sampled(columns.bins.codes(columns.matrix(x.frame)), x.y) for x in parts),
-                columns.bins.last_bins,
-                self._run.torch_threads,
+            train, validation = (
+                sampled(columns.bins.codes(columns.matrix(loans.frame)), loans.y)
+                for loans in (self._train, self._validation)
             )
+            last_bins, threads = columns.bins.last_bins, self._run.torch_threads
+            self._trees = TreeBank(train, validation, last_bins, threads)
         return request.layout(columns.bins.last_bins).encode(self._trees.answer(request))
 
 

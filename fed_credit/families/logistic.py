@@ -13,6 +13,7 @@ import numpy as np
 import pandas as pd
 
 from fed_credit.families.protocol import Banks, files_sha256, json_bytes
+from fed_credit.features.means import column_means
 from fed_credit.features.preprocessor import Preprocessor, fit_from_sums
 from fed_credit.features.spec import FeatureSpec
 from fed_credit.features.statistics import numeric_ranges
@@ -35,8 +36,8 @@ class LogisticModel:
         From a loan's fields to columns.
     body : mapping of str to object
         What was fitted, in plain values: ``coefficients``, a list of the intercept and the columns
-        with name, coefficient, standard error, z, p-value and confidence interval; loans, bads,
-        loss, diagnosis.
+        with name, coefficient, standard error, z, p-value and confidence interval, and each
+        column's mean over the training loans; loans, bads, loss, diagnosis.
     """
 
     preprocessor: Preprocessor
@@ -50,7 +51,7 @@ class LogisticModel:
     @property
     def columns(self) -> tuple[str, ...]:
         """Columns of the regression, without the intercept."""
-        return self._design.columns.names
+        return self.design.columns.names
 
     @property
     def constant(self) -> tuple[str, ...]:
@@ -87,21 +88,35 @@ class LogisticModel:
 
     def score(self, frame: pd.DataFrame) -> np.ndarray:
         """Return the PD of loans, ``(n,) float64``."""
-        x = self._design.matrix(frame)
-        intercept, *slopes = self._coefficients
-        log_odds = np.full(len(x), intercept)
+        return sigmoid(self.log_odds(self.design.matrix(frame)))
+
+    def log_odds(self, matrix: np.ndarray) -> np.ndarray:
+        """Return the log-odds of default of the regression's columns, ``(n,) float64``."""
+        log_odds = np.full(len(matrix), self.intercept)
         # One column after the other: a matrix product may add in another order for other loans.
-        for k, slope in enumerate(slopes):
-            log_odds += slope * x[:, k].astype(np.float64)
-        return sigmoid(log_odds)
+        for k, slope in enumerate(self.slopes.tolist()):
+            log_odds += slope * matrix[:, k].astype(np.float64)
+        return log_odds
 
     @cached_property
-    def _design(self) -> PreparedDesign:
+    def design(self) -> PreparedDesign:
+        """What makes the regression's columns."""
         return PreparedDesign(self.preprocessor)
 
+    @property
+    def intercept(self) -> float:
+        """Log-odds of default where all columns are 0."""
+        return float(self.body["coefficients"][0]["coefficient"])
+
     @cached_property
-    def _coefficients(self) -> list[float]:
-        return [float(row["coefficient"]) for row in self.body["coefficients"]]
+    def slopes(self) -> np.ndarray:
+        """Coefficient of each column, ``(n_columns,) float64``."""
+        return np.array([float(row["coefficient"]) for row in self.body["coefficients"][1:]])
+
+    @cached_property
+    def means(self) -> np.ndarray:
+        """Mean of each column over the training loans, ``(n_columns,) float64``."""
+        return np.array([float(row["mean"]) for row in self.body["coefficients"][1:]])
 
     @classmethod
     def read(cls, files: Mapping[str, bytes]) -> LogisticModel:
@@ -114,7 +129,7 @@ class LogisticModel:
         """
         preprocessor = Preprocessor.from_json(files[PREPROCESSOR].decode())
         model = cls(preprocessor, json.loads(files[COEFFICIENTS]))
-        if len(model._coefficients) != len(model.columns) + 1:
+        if len(model.slopes) != len(model.columns) or len(model.means) != len(model.columns):
             raise ValueError("the coefficients do not fit the preprocessor's columns")
         return model
 
@@ -148,7 +163,11 @@ def fit_logistic_model(banks: Banks, run: RunSpec) -> LogisticModel:
         bads=int(counts["n_bad"]),
         spec=newton,
     )
-    return LogisticModel(preprocessor, plain(described(fit, newton.confidence)))
+    body = described(fit, newton.confidence)
+    means = column_means(preprocessor, counts)[list(design.columns.kept)]
+    for row, mean in zip(body["coefficients"][1:], means.tolist(), strict=True):
+        row["mean"] = mean
+    return LogisticModel(preprocessor, plain(body))
 
 
 def described(fit: LogisticFit, confidence: float) -> dict[str, Any]:

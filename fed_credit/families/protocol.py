@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 import pandas as pd
@@ -15,8 +15,10 @@ from fed_credit.features.spec import FeatureSpec
 from fed_credit.features.statistics import NumericRange
 from fed_credit.scorecard.fit import WoeDesign
 from fed_credit.training.questions import PreparedDesign
-from fed_credit.trees.columns import Columns
-from fed_credit.trees.request import Request
+
+if TYPE_CHECKING:  # numba takes a second to import, and few runs grow trees
+    from fed_credit.trees.columns import Columns
+    from fed_credit.trees.request import Request
 
 
 class Model(Protocol):

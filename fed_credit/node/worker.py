@@ -199,6 +199,9 @@ def preload() -> None:
 
     for name in FAMILIES:
         family(name)
+    from fed_credit.families.warm import warm_up
+
+    warm_up()
 
 
 def listen(home: Home) -> socket.socket:

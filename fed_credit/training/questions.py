@@ -11,7 +11,7 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 import pandas as pd
@@ -31,10 +31,10 @@ from fed_credit.scorecard.counts import ClassCountsQuestion
 from fed_credit.scorecard.drift import DriftQuestion
 from fed_credit.scorecard.fit import WoeDesign
 from fed_credit.scorecard.messages import read_message, write_message
-from fed_credit.trees.columns import Columns
-from fed_credit.trees.request import Request
 
-Arrays = list[np.ndarray]
+if TYPE_CHECKING:  # numba takes a second to import, and few runs grow trees
+    from fed_credit.trees.columns import Columns
+    from fed_credit.trees.request import Request
 
 
 class MatrixDesign(Protocol):
@@ -206,6 +206,8 @@ def read_asked(task: str, question: str, design: str, arrays: Sequence[np.ndarra
     """
     try:
         if task == "trees":
+            from fed_credit.trees.request import Request
+
             columns = _columns(design)
             request = Request.read(question, arrays, columns.bins.last_bins)
             return AboutTrees(request, columns, design)
@@ -259,4 +261,6 @@ def _design(text: str) -> PreparedDesign | WoeDesign:
 
 @lru_cache(maxsize=4)
 def _columns(text: str) -> Columns:
+    from fed_credit.trees.columns import Columns
+
     return Columns.from_list(json.loads(text))

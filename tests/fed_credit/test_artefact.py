@@ -94,7 +94,7 @@ def test_raw_fields_and_engineered_ones_score_alike_bit_for_bit(engineered, tmp_
     for model in (made, read):
         assert model.score(raw).tobytes() == expected.tobytes()
     # Up to the matrix, whichever loans are taken together (the model's own sums may differ).
-    some, prepare = slice(5, 300, 7), read.preprocessor
+    some, prepare = slice(5, 300, 7), read.model.preprocessor
     matrix = prepare.transform(prepare.engineer(raw.iloc[some]))
     assert matrix.tobytes() == prepare.transform(loans.features)[some].tobytes()
 
