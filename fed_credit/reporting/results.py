@@ -18,6 +18,7 @@ from fed_credit.evaluation.cut_off import best_cut_off, profit_at
 from fed_credit.evaluation.results import to_json
 from fed_credit.evaluation.sums import measure_sums
 from fed_credit.repeat import Repeat
+from fed_credit.reporting.explanations import explanations
 
 _PACKAGES = ("fed-credit", "flwr", "torch", "numpy", "pandas", "scikit-learn", "hydra-core")
 
@@ -73,6 +74,7 @@ def build_results(
             "preprocessor_sha256": artefact.model.preparation_sha256,
             "details": dict(artefact.model.details),
         },
+        "explanations": explanations(dataset, first.parts, artefact, spec.data.source),
         "evaluation": {
             "repeats": len(repeats),
             "confidence": spec.evaluation.confidence,

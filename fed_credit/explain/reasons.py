@@ -1,0 +1,152 @@
+"""Reasons for the decision on one loan, exact: the features' amounts add up to its log-odds."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+from fed_credit.artefact import Artefact
+from fed_credit.data.schema import Field, Kind
+from fed_credit.errors import ConfigurationError
+from fed_credit.explain.explainer import explainer_of
+from fed_credit.explain.sentences import sentence
+from fed_credit.features.preprocessor import engineered
+
+
+@dataclass(frozen=True)
+class Reason:
+    """One feature that took from a loan's score.
+
+    Parameters
+    ----------
+    feature : str
+        Its name.
+    value : float, str, bool or None
+        The loan's value; None where missing.
+    amount : float
+        Points fewer than the best class has, or what is added to the log-odds of default.
+    en, zh : str
+        The same as a sentence.
+    """
+
+    feature: str
+    value: float | str | bool | None
+    amount: float
+    en: str
+    zh: str
+
+
+@dataclass(frozen=True)
+class Explanation:
+    """One loan's score, taken apart: ``log_odds = reference + per_unit * sum(amounts)``.
+
+    Parameters
+    ----------
+    pd, log_odds : float
+        The model's, of default.
+    unit : str
+        Of the amounts: ``points`` or ``log-odds``.
+    reference : float
+        Log-odds of the best possible card (points), or of an average training loan.
+    per_unit : float
+        Log-odds of default per unit of amount.
+    amounts : mapping of str to float
+        By feature; positive where it takes from a good score.
+    reasons : tuple of Reason
+        The largest positive amounts, falling.
+    """
+
+    pd: float
+    log_odds: float
+    unit: str
+    reference: float
+    per_unit: float
+    amounts: Mapping[str, float]
+    reasons: tuple[Reason, ...]
+
+
+def reasons(
+    artefact: Artefact,
+    frame: pd.DataFrame,
+    top: int,
+    fields: Mapping[str, Field] | None = None,
+) -> list[Explanation]:
+    """Explain the scores of loans.
+
+    For a scorecard the amounts are points lost to each feature's best class. For a logistic
+    regression they are what sets each column apart from its mean over the training loans, times its
+    coefficient. For trees they are path-dependent Shapley values (see
+    :mod:`fed_credit.trees.reasons`); columns of one feature are added up.
+
+    Parameters
+    ----------
+    artefact : Artefact
+        A scorecard, an exact logistic regression, or trees.
+    frame : pandas.DataFrame
+        ``(n, ...)`` validated loans, as for :meth:`Artefact.score`.
+    top : int
+        Reasons per loan at most.
+    fields : mapping of str to Field, optional
+        Of the schema, for labels and units in sentences; names without it.
+
+    Returns
+    -------
+    list of Explanation
+        One per loan. A loan's own does not depend on the others.
+
+    Raises
+    ------
+    ConfigurationError
+        If the model is a network.
+    DataError
+        As :meth:`Artefact.score`.
+    """
+    explainer = explainer_of(artefact)
+    if explainer is None:
+        raise ConfigurationError(
+            f"A model of the family '{artefact.spec.family}' cannot give exact reasons; use one of"
+            " scorecard, logreg_exact, gbdt and tree."
+        )
+    loans = engineered(artefact.model.features, frame)
+    matrix = explainer.matrix(loans)
+    parts = explainer.lost(matrix)
+    odds = explainer.log_odds(matrix)
+    pds = artefact.model.score(loans)
+    kinds = {feature.name: feature.kind for feature in artefact.model.features}
+    order = np.argsort(-parts.amounts, axis=1, kind="stable")[:, :top]
+    found = []
+    for k in range(len(loans)):
+        amounts = dict(zip(explainer.features, parts.amounts[k].tolist(), strict=True))
+        told = []
+        for name in (explainer.features[j] for j in order[k].tolist()):
+            if amounts[name] <= 0.0:
+                break
+            value = _value(loans[name].iloc[k], kinds[name])
+            field = None if fields is None else fields.get(name)
+            words = sentence(name, value, amounts[name], parts.unit, field)
+            told.append(Reason(name, value, amounts[name], *words))
+        found.append(
+            Explanation(
+                float(pds[k]),
+                float(odds[k]),
+                parts.unit,
+                parts.reference,
+                parts.per_unit,
+                amounts,
+                tuple(told),
+            )
+        )
+    return found
+
+
+def _value(value: object, kind: Kind) -> float | str | bool | None:
+    """Return a loan's value as plain Python."""
+    if value is None or value is pd.NA or value != value:
+        return None
+    if kind is Kind.CATEGORICAL:
+        return str(value)
+    number = float(str(value)) if isinstance(value, str) else float(value)  # type: ignore[arg-type]
+    return number > 0.0 if kind is Kind.BOOLEAN else number
