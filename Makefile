@@ -16,10 +16,10 @@ CORE := $(VENV)/.installed-core
 DEV := $(VENV)/.installed-dev
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run deploy-demo test test-all lint format bench clean
+.PHONY: help setup run deploy-demo test test-all lint format bench bench-deploy clean
 
 help: ## show this list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 setup: $(CORE) ## install Fed Credit into .venv (again only when its requirements change)
 
@@ -45,8 +45,12 @@ format: $(DEV) ## put the code into the common format
 	@$(BIN)/ruff check --quiet --fix-only .
 	@$(BIN)/ruff format --quiet .
 
-bench: $(DEV) ## measure how fast a run is
+bench: $(DEV) ## measure how fast runs and boosted trees are
 	@$(BIN)/python -m benchmarks.runtime $(ARGS)
+	@$(BIN)/python -m benchmarks.trees
+
+bench-deploy: $(DEV) ## measure where the time of an exchange over real banks goes
+	@$(BIN)/python -m benchmarks.deployment $(ARGS)
 
 clean: ## remove what tools and builds left; runs and .venv stay
 	@rm -rf build dist .pytest_cache .hypothesis .mypy_cache .ruff_cache .import_linter_cache
