@@ -102,7 +102,15 @@ def _unpacked(key: _Key, packed: bytes) -> Model:
             raise ValueError("it is too large or cut off")
         files = {name: base64.b85decode(text) for name, text in json.loads(body).items()}
         return read_model(key.spec, files, {})
-    except (FedCreditError, AttributeError, LookupError, TypeError, ValueError, zlib.error):
+    except (
+        FedCreditError,
+        AttributeError,
+        LookupError,
+        RecursionError,
+        TypeError,
+        ValueError,
+        zlib.error,
+    ):
         raise _unreadable(key.spec) from None
 
 

@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from fed_credit.config.names import EXACT_FAMILIES
 from fed_credit.config.spec import SimulationSpec
 from fed_credit.data.book import Dataset
 from fed_credit.errors import ConfigurationError, QuorumError
@@ -67,6 +68,21 @@ def _bits(outcome: FederatedOutcome) -> tuple[object, ...]:
 def test_equal_runs_give_equal_bits(run: Run, tmp_path: Path) -> None:
     assert _bits(run()) == _bits(run())
     assert not (tmp_path / "books").exists()  # nothing another process would have to read
+
+
+@needs_ray
+@pytest.mark.slow
+@pytest.mark.parametrize("family", EXACT_FAMILIES)
+def test_the_engine_gives_the_same_exact_models(run: Run, family: str) -> None:
+    model = [f"model={family}"]
+    if family == "scorecard":
+        model.append("model.binning.min_cell=5")
+    simulated, local = run("runtime=simulation", *model), run(*model)
+    assert simulated.model.sha256 == local.model.sha256
+    assert repr(simulated.state.history) == repr(local.state.history)  # NaN is not equal to itself
+    assert simulated.test.arrays().keys() == local.test.arrays().keys()
+    for name, array in simulated.test.arrays().items():
+        np.testing.assert_array_equal(array, local.test.arrays()[name])
 
 
 @needs_ray
