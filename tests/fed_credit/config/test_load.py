@@ -35,6 +35,7 @@ NEEDED = {
     "data=sba": ["data.path=loans.csv"],
     "data=table": ["data.path=loans.csv", "data.schema=mine.yaml"],
     "experiment=sba_baseline": ["data.path=loans.csv"],
+    "experiment=uci_default_credit": ["data.path=clients.csv"],
 }
 OPTIONS = [f"{group}={option}" for group, options in groups().items() for option in options]
 
