@@ -18,7 +18,8 @@ def compiled(function: _Function) -> _Function:
     is released meanwhile.
 
     Machine code is kept beside the package, or in the user's cache folder; where neither can be
-    written it is made anew in each process.
+    written it is made anew in each process. It is made again when the function's own file changes,
+    so that a compiled function calls no others but those of its file.
     """
     options = {"nogil": True, "fastmath": False, "error_model": "numpy"}
     try:
