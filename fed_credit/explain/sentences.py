@@ -51,8 +51,8 @@ def sentence(
         return f"{en} is {value_en}: {fewer}.", f"{zh}为{value_zh}：比最优档少 {points} 分。"
     times = f"{math.exp(min(amount, 50.0)):.2f}"
     return (
-        f"{en} is {value_en}: {times} times the odds of default of an average loan.",
-        f"{zh}为{value_zh}：违约几率为平均贷款的 {times} 倍。",
+        f"{en} is {value_en}: multiplies the odds of default by {times} against an average loan.",
+        f"{zh}为{value_zh}：与平均贷款相比，违约几率变为 {times} 倍。",
     )
 
 

@@ -78,9 +78,14 @@ class TreesExplainer:
         cuts = np.asarray(own[0].cuts, np.float32)
         if not len(cuts):
             return [missing]
-        below = np.nextafter(cuts[:1], np.float32(-np.inf))
-        values = np.concatenate([below, cuts[thinned(len(cuts), max(1, most - 1))]])
-        return [*(Point(f"{v:.6g}", float(v), np.array([v], np.float32)) for v in values), missing]
+        below = Point(
+            f"under {cuts[0]:.6g}",
+            float(cuts[0]),
+            np.nextafter(cuts[:1], np.float32(-np.inf)),
+        )
+        kept = cuts[thinned(len(cuts), max(1, most - 1))]
+        at = [Point(f"{cut:.6g}", float(cut), np.array([cut], np.float32)) for cut in kept]
+        return [below, *at, missing]
 
     def own_importance(self) -> dict[str, dict[str, float]]:
         """Return each feature's share of the trees' gain."""

@@ -10,6 +10,8 @@ import yaml
 
 from fed_credit.reporting.html import charts
 from fed_credit.reporting.html.answer import answer, delta_text, money, verdict_of
+from fed_credit.reporting.html.explained import explained
+from fed_credit.reporting.html.features_table import features_table
 from fed_credit.reporting.html.page import render_page
 from fed_credit.reporting.html.portfolio_tables import portfolio_tables
 from fed_credit.reporting.html.tables import (
@@ -24,7 +26,6 @@ from fed_credit.reporting.html.tables import (
 from fed_credit.reporting.html.texts import (
     Text,
     field_label,
-    has_text,
     joined,
     same,
     sentences,
@@ -84,7 +85,8 @@ def render_run(
             "settings": _settings(results, spec),
             "config": config,
             "model": _model(results, data),
-            "features": _features(data),
+            "features": features_table(data),
+            "explain": explained(results, data),
             "reproduce": _reproduce(results, data),
         },
     )
@@ -259,45 +261,6 @@ def _model(results: dict[str, Any], data: dict[str, Any]) -> list[Text]:
         values = {"value": number(area["value"], 4), "bound": number(area["bound"], 4)}
         said.append(text(f"model.{key}", **values))
     return [sentences(said)]
-
-
-def _features(data: dict[str, Any]) -> Table:
-    keys = ("feature", "kind", "known", "missing", "typical")
-    return Table(
-        [text(f"col.{key}") for key in keys],
-        [
-            [
-                field_label(item["name"], data["labels"]),
-                word("kind", item["kind"]),
-                word("when", item["known_at"]),
-                percent(item["missing"]),
-                _typical(item),
-            ]
-            for item in data["portfolio"]["features"]
-        ],
-        words=frozenset({1, 2}),
-    )
-
-
-def _typical(item: dict[str, Any]) -> Text:
-    value = item["typical"]
-    if item["sensitive"]:
-        return text("model.sensitive")
-    if value is None:
-        return same("–")
-    if isinstance(value, str):
-        return same(value)
-    if item["kind"] == "boolean":
-        return text("model.true" if value >= 0.5 else "model.false")
-    unit = item["unit"] if item["unit"] not in ("", "1") else ""
-    shown = f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.4g}"
-    return Text(f"{shown} {unit}".strip(), f"{shown} {_unit(unit).zh}".strip())
-
-
-def _unit(unit: str) -> Text:
-    if unit.startswith("log "):
-        return Text(unit, f"{_unit(unit[4:]).zh}（对数）")
-    return word("unit", unit) if has_text(f"unit.{unit}") else same(unit)
 
 
 def _reproduce(results: dict[str, Any], data: dict[str, Any]) -> dict[str, Any]:

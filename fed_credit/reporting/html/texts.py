@@ -109,7 +109,7 @@ def word(group: str, value: str) -> Text:
 def catalogue() -> dict[str, dict[str, str]]:
     """Return all texts by key, each with one entry per language."""
     found: dict[str, dict[str, str]] = {}
-    for name in ("common", "run", "sweep", "bank"):
+    for name in ("common", "run", "explain", "sweep", "bank"):
         for group, entries in _read(name).items():
             found |= {f"{group}.{key}": entry for key, entry in entries.items()}
     return found
