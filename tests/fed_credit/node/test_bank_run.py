@@ -198,7 +198,7 @@ def test_a_worker_that_dies_is_started_anew(
     said = questions.answers(bank, timeout=240)["running"]
     assert "reason" in said
     wait_for(lambda: bank.terminal.count("The worker is ready") >= 2, "a new worker")
-    assert "The worker ended (killed by signal 9" in bank.terminal
+    assert "The worker ended: killed by signal 9" in bank.terminal
     bank.say(source={"path": "loans.csv"})
     assert "receipt" in questions.ask(IDENTIFY, bank)["running"]
     assert worker_of(bank).pid != first.pid
