@@ -14,6 +14,7 @@ import yaml
 from fed_credit.config.convert import plain
 from fed_credit.config.load import compose
 from fed_credit.config.location import groups
+from fed_credit.config.names import EXACT_FAMILIES
 from fed_credit.config.spec import SimulationSpec
 from fed_credit.data.schema import Field, KnownAt, Roles, Schema, load_schema
 from fed_credit.simulate import simulate
@@ -55,6 +56,14 @@ def test_every_configuration_key_is_documented_with_its_default() -> None:
         if value != (said := yaml.safe_load(rows[key])) and str(value) != str(said)
     }
     assert stale == {}
+
+
+def test_every_key_of_an_exact_model_is_documented() -> None:
+    text = read("configuration.md")
+    for family in EXACT_FAMILIES:
+        keys = leaves({"model": plain(compose([f"model={family}"]).model)})
+        named = {key.partition(".grades.")[0] + ".grades" * (".grades." in key) for key, _ in keys}
+        assert sorted(key for key in named if f"`{key}`" not in text) == []
 
 
 def test_every_group_and_option_is_documented() -> None:
