@@ -45,7 +45,8 @@ class CardExplainer:
 
     def default_probability(self, log_odds: np.ndarray) -> np.ndarray:
         """Return the PD of log-odds, not below the floor, ``(n,) float64``."""
-        return np.maximum(self._calibration.floor, sigmoid(log_odds))
+        found: np.ndarray = np.maximum(self._calibration.floor, sigmoid(log_odds))
+        return found
 
     def contributions(self, matrix: np.ndarray) -> Parts:
         """Compare each class with one of the bad rate of all loans."""

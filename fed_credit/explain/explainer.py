@@ -138,4 +138,4 @@ def thinned(n: int, most: int) -> list[int]:
     """Return at most ``most`` positions of ``n``, evenly spread, the first and last among them."""
     if n <= most:
         return list(range(n))
-    return np.unique(np.linspace(0, n - 1, most).round().astype(np.int64)).tolist()
+    return [int(k) for k in np.unique(np.linspace(0, n - 1, most).round())]

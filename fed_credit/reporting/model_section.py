@@ -7,16 +7,23 @@ from typing import Any
 from fed_credit.reporting.markdown import markdown_table
 from fed_credit.reporting.table import number
 
-_MOST = 20  # columns whose importance is shown
+_MOST = 20  # columns and features whose importance is shown
+# The figures by which each family itself ranks features.
+_OWN = {
+    "information": "IV",
+    "points_spread": "spread of points",
+    "standardised": "coefficient per standard deviation",
+    "gain": "share of the gain",
+}
 
 
-def model_section(model: dict[str, Any]) -> list[str]:
-    """Write what a model is made of.
+def model_section(model: dict[str, Any], explanations: dict[str, Any] | None) -> list[str]:
+    """Write what a model is made of and what its features do.
 
     Parameters
     ----------
-    model : dict
-        ``model`` of ``results.json``.
+    model, explanations : dict
+        Of ``results.json``; no explanations of a network.
 
     Returns
     -------
@@ -29,7 +36,69 @@ def model_section(model: dict[str, Any]) -> list[str]:
         "gbdt": _boosted,
         "tree": _tree,
     }.get(model["family"])
-    return [] if write is None else ["## The model", *write(model["details"])]
+    if write is None or explanations is None:
+        return []
+    return ["## The model", *write(model["details"]), *_explained(explanations)]
+
+
+def _explained(found: dict[str, Any]) -> list[str]:
+    own = [key for key in _OWN if found["importance"] and key in found["importance"][0]]
+    stability = found["stability"]
+    return [
+        "### Importance of the features",
+        f"Mean absolute contribution to the log-odds of default over {found['loans']:,} validation"
+        " loans, from sums over the banks. A feature that matters need not be a cause."
+        + (f" One loan in {found['one_in']} is looked at." if found["one_in"] > 1 else ""),
+        markdown_table(
+            [
+                *("feature", "mean contribution", "share"),
+                *(_OWN[key] for key in own),
+                *["PSI between banks"] * (stability is not None),
+            ],
+            [
+                [
+                    row["feature"],
+                    number(row["mean_absolute"]),
+                    "-" if row["share"] is None else f"{row['share']:.1%}",
+                    *(number(row[key], 0 if key == "points_spread" else 3) for key in own),
+                    *([] if stability is None else [number(stability[row["feature"]])]),
+                ]
+                for row in found["importance"][:_MOST]
+                if row["mean_absolute"] or row[own[0]]
+            ],
+        ),
+        "### Partial dependence",
+        "Mean PD if all these loans had one value and kept everything else; lowest and highest over"
+        " the values looked at. `report.html` draws the curves.",
+        markdown_table(
+            ["feature", "lowest PD", "at", "highest PD", "at"],
+            [
+                _reach(one["feature"], sorted(one["points"], key=lambda point: point["pd"]))
+                for one in found["dependence"]
+            ],
+        ),
+        *_examples(found["examples"]),
+    ]
+
+
+def _reach(feature: str, points: list[dict[str, Any]]) -> list[str]:
+    low, high = points[0], points[-1]
+    return [feature, f"{low['pd']:.2%}", low["label"], f"{high['pd']:.2%}", high["label"]]
+
+
+def _examples(examples: list[dict[str, Any]] | None) -> list[str]:
+    title = "### Loans explained"
+    if examples is None:
+        return [
+            title,
+            "None: a report travels, and these loans have real borrowers. The bank that holds a"
+            " loan gets its reasons when it scores it.",
+        ]
+    said = [title, "Three loans of the built-in generator, which nobody owes."]
+    for one in examples:
+        lines = [f"- {reason['en']}" for reason in one["reasons"]]
+        said.append("\n".join([f"PD {one['pd']:.1%}", "", *(lines or ["- Nothing against it."])]))
+    return said
 
 
 def _regression(details: dict[str, Any]) -> list[str]:

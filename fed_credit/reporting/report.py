@@ -100,7 +100,7 @@ def render_report(results: dict[str, Any]) -> str:
                 for item in results["rounds"]
             ],
         ),
-        *model_section(model),
+        *model_section(model, results.get("explanations")),
         "## Data",
         markdown_table(
             ["rows", "used", "rejected", "unlabelled", "immature", "out of scope", "left out"],

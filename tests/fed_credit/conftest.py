@@ -5,6 +5,7 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -13,13 +14,17 @@ import pandas as pd
 import pytest
 import yaml
 
+from fed_credit.artefact import Artefact
 from fed_credit.config.bank import BankSpec, load_bank
 from fed_credit.config.load import compose
 from fed_credit.config.location import schema_dir
 from fed_credit.config.merge import merged
 from fed_credit.config.spec import DataSpec
-from fed_credit.data.book import Dataset
+from fed_credit.data.book import Dataset, Part
 from fed_credit.data.load import load_dataset, resolve_schema
+from fed_credit.families.alone import train_pooled
+from fed_credit.families.protocol import Model
+from fed_credit.training.alone import Loans
 from fed_credit.training.run_spec import RunSpec
 
 SCHEMA = """
@@ -227,3 +232,30 @@ def _relative(source: dict[str, Any], home: Path) -> dict[str, Any]:
         key: value.replace(f"{home}/", "") if isinstance(value, str) else value
         for key, value in source.items()
     }
+
+
+SMALL_EXACT = {
+    "scorecard": ("model.selection.min_iv=0.001",),
+    "logreg_exact": (),
+    "gbdt": ("federation.num_rounds=6", "model.trees.max_depth=3"),
+    "tree": (),
+}
+
+
+@pytest.fixture(scope="session")
+def exact(
+    dataset: Dataset, parts: np.ndarray, make_run_spec: Callable[..., RunSpec]
+) -> Callable[[str], Artefact]:
+    """Fit an exact family on the training loans of all three banks of :func:`dataset`."""
+
+    def loans(part: Part) -> Loans:
+        rows = np.flatnonzero(parts == part)
+        return Loans(dataset.features.iloc[rows], dataset.y[rows])
+
+    @cache
+    def fit(family: str) -> Artefact:
+        run = make_run_spec(f"model={family}", *SMALL_EXACT[family])
+        model: Model = train_pooled(loans(Part.TRAIN), loans(Part.VALIDATION), run, None)  # type: ignore[assignment]
+        return Artefact(run.model, model, {})
+
+    return fit

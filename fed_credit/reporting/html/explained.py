@@ -87,15 +87,13 @@ def _table(found: dict[str, Any], labels: Labels) -> Table:
 
 def _dependence(one: dict[str, Any], labels: Labels) -> Figure:
     title, points = field_label(one["feature"], labels), one["points"]
-    missing = [point for point in points if point["label"] == "missing"]
-    read = same("")
-    if missing and len(points) > 1:
-        read = text("explain.dependence_missing", pd=f"{missing[0]['pd']:.1%}")
     line = [point for point in points if point["value"] is not None]
     if len(line) < 2:
         rows = [(class_text(point["label"]), point["pd"]) for point in points]
         axis = text("explain.dependence_axis")
-        return Figure(title, read, bars(rows, title, axis, "{:.1%}".format))
+        return Figure(title, same(""), bars(rows, title, axis, "{:.1%}".format))
+    missing = [point["pd"] for point in points if point["label"] == "missing"]
+    read = text("explain.dependence_missing", pd=f"{missing[0]:.1%}") if missing else same("")
     top = max(point["pd"] for point in line)
     plot = Plot(
         title,

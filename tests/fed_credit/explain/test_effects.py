@@ -36,9 +36,9 @@ def _total(
 @pytest.mark.parametrize("one_in", [1, 3])
 @pytest.mark.parametrize("family", FAMILIES)
 def test_sums_do_not_depend_on_who_holds_the_loans(
-    fitted: Fit, dataset: Dataset, family: str, one_in: int
+    exact: Fit, dataset: Dataset, family: str, one_in: int
 ) -> None:
-    explainer = _explainer(fitted(family))
+    explainer = _explainer(exact(family))
     question = EffectsQuestion(ranked_by_model(explainer, 3), 5, one_in)
     banks = [dataset.features.iloc[dataset.rows(k)] for k in range(3)]
     empty = dataset.features.iloc[:0]
@@ -49,9 +49,9 @@ def test_sums_do_not_depend_on_who_holds_the_loans(
 
 @pytest.mark.parametrize("family", FAMILIES)
 def test_partial_dependence_is_the_mean_score_of_replaced_values(
-    fitted: Fit, dataset: Dataset, family: str
+    exact: Fit, dataset: Dataset, family: str
 ) -> None:
-    artefact = fitted(family)
+    artefact = exact(family)
     explainer = _explainer(artefact)
     name = next(n for n in ranked_by_model(explainer, 9) if n in ("turnover", "firm_age"))
     question = EffectsQuestion((name,), 6, 1)
@@ -71,8 +71,8 @@ def test_partial_dependence_is_the_mean_score_of_replaced_values(
 
 
 @pytest.mark.parametrize("family", FAMILIES)
-def test_every_feature_can_be_looked_at(fitted: Fit, dataset: Dataset, family: str) -> None:
-    explainer = _explainer(fitted(family))
+def test_every_feature_can_be_looked_at(exact: Fit, dataset: Dataset, family: str) -> None:
+    explainer = _explainer(exact(family))
     question = EffectsQuestion(explainer.features, 4, 1)
     sums = question.layout(explainer).decode(_total(explainer, question, [dataset.features]))
     found = described_effects(explainer, question, sums)
@@ -84,9 +84,9 @@ def test_every_feature_can_be_looked_at(fitted: Fit, dataset: Dataset, family: s
 
 @pytest.mark.parametrize("family", FAMILIES)
 def test_importance_is_the_mean_absolute_contribution(
-    fitted: Fit, dataset: Dataset, family: str
+    exact: Fit, dataset: Dataset, family: str
 ) -> None:
-    explainer = _explainer(fitted(family))
+    explainer = _explainer(exact(family))
     question = EffectsQuestion((), 4, 1)
     sums = question.layout(explainer).decode(_total(explainer, question, [dataset.features]))
     found = described_effects(explainer, question, sums)["importance"]
@@ -103,8 +103,8 @@ def test_importance_is_the_mean_absolute_contribution(
     )
 
 
-def test_without_loans_the_model_s_own_figures_remain(fitted: Fit, dataset: Dataset) -> None:
-    explainer = _explainer(fitted("scorecard"))
+def test_without_loans_the_model_s_own_figures_remain(exact: Fit, dataset: Dataset) -> None:
+    explainer = _explainer(exact("scorecard"))
     question = EffectsQuestion(ranked_by_model(explainer, 2), 4, 1)
     sums = question.layout(explainer).decode(
         _total(explainer, question, [dataset.features.iloc[:0]])

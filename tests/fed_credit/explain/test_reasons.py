@@ -23,9 +23,9 @@ Fit = Callable[[str], Artefact]
 
 @pytest.mark.parametrize("family", FAMILIES)
 def test_amounts_add_up_to_the_log_odds_and_these_to_the_pd(
-    fitted: Fit, dataset: Dataset, family: str
+    exact: Fit, dataset: Dataset, family: str
 ) -> None:
-    artefact, loans = fitted(family), dataset.features
+    artefact, loans = exact(family), dataset.features
     found = reasons(artefact, loans, 3)
     assert [one.pd for one in found] == artefact.score(loans).tolist()
     for one in found:
@@ -36,9 +36,9 @@ def test_amounts_add_up_to_the_log_odds_and_these_to_the_pd(
 
 @pytest.mark.parametrize("family", FAMILIES)
 def test_reasons_are_the_largest_positive_amounts(
-    fitted: Fit, dataset: Dataset, family: str
+    exact: Fit, dataset: Dataset, family: str
 ) -> None:
-    for one in reasons(fitted(family), dataset.features, 2):
+    for one in reasons(exact(family), dataset.features, 2):
         given = [reason.amount for reason in one.reasons]
         assert given == sorted((a for a in one.amounts.values() if a > 0), reverse=True)[:2]
         assert [one.amounts[reason.feature] for reason in one.reasons] == given
@@ -46,27 +46,27 @@ def test_reasons_are_the_largest_positive_amounts(
 
 @pytest.mark.parametrize("family", FAMILIES)
 def test_a_loan_s_reasons_do_not_depend_on_the_others(
-    fitted: Fit, dataset: Dataset, family: str
+    exact: Fit, dataset: Dataset, family: str
 ) -> None:
-    together = reasons(fitted(family), dataset.features, 3)
-    assert reasons(fitted(family), dataset.features.iloc[[17]], 3) == [together[17]]
+    together = reasons(exact(family), dataset.features, 3)
+    assert reasons(exact(family), dataset.features.iloc[[17]], 3) == [together[17]]
 
 
 def test_a_scorecard_s_amounts_are_whole_points_lost_to_the_best_class(
-    fitted: Fit, dataset: Dataset
+    exact: Fit, dataset: Dataset
 ) -> None:
-    model: Any = fitted("scorecard").model
+    model: Any = exact("scorecard").model
     card = model.rule.card
     scores = card.score(dataset.features)
-    for one, score in zip(reasons(fitted("scorecard"), dataset.features, 3), scores, strict=True):
+    for one, score in zip(reasons(exact("scorecard"), dataset.features, 3), scores, strict=True):
         assert one.unit == "points" and min(one.amounts.values()) >= 0
         assert sum(one.amounts.values()) == card.range[1] - score
 
 
 def test_a_regression_s_average_loan_is_the_mean_of_the_training_loans(
-    fitted: Fit, dataset: Dataset, parts: np.ndarray
+    exact: Fit, dataset: Dataset, parts: np.ndarray
 ) -> None:
-    artefact = fitted("logreg_exact")
+    artefact = exact("logreg_exact")
     found = reasons(artefact, dataset.features[parts == 0], 1)
     mean = np.mean([list(one.amounts.values()) for one in found], axis=0)
     # Booleans are imputed by their share to the last bit, numbers standardised in float32.
@@ -74,10 +74,10 @@ def test_a_regression_s_average_loan_is_the_mean_of_the_training_loans(
 
 
 @pytest.mark.parametrize("family", ["gbdt", "tree"])
-def test_amounts_of_trees_are_those_of_shap(fitted: Fit, dataset: Dataset, family: str) -> None:
+def test_amounts_of_trees_are_those_of_shap(exact: Fit, dataset: Dataset, family: str) -> None:
     shap = pytest.importorskip("shap", reason="SHAP is not installed (extra 'explanations')")
     xgboost = pytest.importorskip("xgboost")
-    artefact = fitted(family)
+    artefact = exact(family)
     model = artefact.model
     assert isinstance(model, TreesModel)
     booster = xgboost.Booster()
@@ -92,7 +92,7 @@ def test_amounts_of_trees_are_those_of_shap(fitted: Fit, dataset: Dataset, famil
     np.testing.assert_allclose(amounts, expected, atol=1e-6)
 
 
-def test_sentences_name_labels_units_and_amounts(dataset: Dataset, fitted: Fit) -> None:
+def test_sentences_name_labels_units_and_amounts(dataset: Dataset, exact: Fit) -> None:
     from dataclasses import replace
 
     age = replace(
@@ -110,13 +110,13 @@ def test_sentences_name_labels_units_and_amounts(dataset: Dataset, fitted: Fit) 
         "is no: multiplies the odds of default by 1.50 against an average loan."
     )
     assert "guaranteed为否" in chinese and "1.50 倍" in chinese
-    told = reasons(fitted("tree"), dataset.features, 1, {"firm_age": age})
+    told = reasons(exact("tree"), dataset.features, 1, {"firm_age": age})
     assert any(one.reasons and "of default" in one.reasons[0].en for one in told)
 
 
 def test_a_network_gives_no_exact_reasons(
-    fitted: Fit, dataset: Dataset, make_spec: Callable[..., SimulationSpec]
+    exact: Fit, dataset: Dataset, make_spec: Callable[..., SimulationSpec]
 ) -> None:
-    network = Artefact(make_spec().model, fitted("tree").model, {})
+    network = Artefact(make_spec().model, exact("tree").model, {})
     with pytest.raises(ConfigurationError, match="scorecard, logreg_exact, gbdt and tree"):
         reasons(network, dataset.features, 1)
