@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import signal
 import statistics
 import sys
 import tempfile
@@ -143,9 +144,10 @@ class BenchmarkDemo(Demo):
                 "--",
                 *words,
             ]
-        # The node's standard input is how it notices that whoever started it is gone.
+        # A node whose standard input ends takes it that whoever started it is gone.
         script = home.root / "bench.sh"
-        script.write_text('#!/bin/sh\nsleep 100000 | exec "$@"\n', encoding="utf-8")
+        text = '#!/bin/sh\nmkfifo "$0.in"\nexec 3<>"$0.in"\nexec "$@" <&3\n'
+        script.write_text(text, encoding="utf-8")
         processes.start(home.root.name, ["/bin/sh", str(script), *command], home.root)
 
     def run(self, processes: Processes) -> None:
@@ -170,6 +172,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--loans", type=int, default=6_000)
     parser.add_argument("--only", choices=(FLOWER, SHORT, ALL), action="append")
     options = parser.parse_args(arguments)
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # so that it ends what it started
     measured = []
     for way in options.only or (FLOWER, SHORT, ALL):
         start = time.perf_counter()
