@@ -19,7 +19,9 @@ LOAN_RISK = family("loan_risk")
 
 
 def spec(hidden: Sequence[int] = (8,), **changed: object) -> ModelSpec:
-    made = ModelSpec("loan_risk", list(hidden), 0.0, 0.01, 0.0, 32, ClassWeighting.NONE, *[None] * 7)
+    made = ModelSpec(
+        "loan_risk", list(hidden), 0.0, 0.01, 0.0, 32, ClassWeighting.NONE, *[None] * 7
+    )
     return replace(made, **changed)  # type: ignore[arg-type]
 
 
