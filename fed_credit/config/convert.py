@@ -69,6 +69,11 @@ def is_own_name(key: str) -> bool:
     return any(key.startswith(f"{section}.") for section in _open_keys())
 
 
+def is_open(key: str) -> bool:
+    """Return whether a dotted key's value maps names of the user's own."""
+    return key in _open_keys()
+
+
 @cache
 def _open_keys(root: type | None = None) -> tuple[str, ...]:
     """Return the keys whose value maps names of the user's own."""

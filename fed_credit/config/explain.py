@@ -9,7 +9,7 @@ from hydra.errors import HydraException, MissingConfigException, OverrideParseEx
 from omegaconf.errors import InterpolationResolutionError, OmegaConfBaseException
 from yaml import YAMLError
 
-from fed_credit.config.convert import is_known, is_own_name, shown, unknown_key
+from fed_credit.config.convert import is_known, is_open, is_own_name, shown, unknown_key
 from fed_credit.config.urls import refuse_password
 from fed_credit.errors import ConfigurationError, suggestion
 
@@ -133,6 +133,11 @@ def _of_composition(error: Exception, text: str) -> ConfigurationError:
         if is_own_name(match[1]):
             return ConfigurationError(
                 f"{match[1]} is a name of your own: write it with a plus, +{match[1]}=VALUE."
+            )
+        if is_open(match[1]):
+            return ConfigurationError(
+                f"{match[1]} holds names of your own: write it with a plus,"
+                f" +{match[1]}={{NAME: VALUE}}."
             )
         if match[1].startswith("model.") and is_known(match[1]):
             return ConfigurationError(

@@ -449,3 +449,10 @@ institutions:
     assert second.mapping.values == {"sector": {"1": "farm"}}
     (tmp_path / "config.yaml").write_text(resolved_yaml(spec), encoding="utf-8")
     assert from_yaml(tmp_path / "config.yaml") == spec
+
+
+def test_names_of_ones_own_take_a_plus() -> None:
+    with pytest.raises(ConfigurationError, match=r"write it with a plus, \+model\.trees\.monotone="):
+        compose(["model=gbdt", "model.trees.monotone={firm_age:-1}"])
+    spec = compose(["model=gbdt", "+model.trees.monotone={firm_age:-1}"])
+    assert spec.model.trees is not None and spec.model.trees.monotone == {"firm_age": -1}
