@@ -452,7 +452,8 @@ institutions:
 
 
 def test_names_of_ones_own_take_a_plus() -> None:
-    with pytest.raises(ConfigurationError, match=r"write it with a plus, \+model\.trees\.monotone="):
+    said = r"write it with a plus, \+model\.trees\.monotone="
+    with pytest.raises(ConfigurationError, match=said):
         compose(["model=gbdt", "model.trees.monotone={firm_age:-1}"])
     spec = compose(["model=gbdt", "+model.trees.monotone={firm_age:-1}"])
     assert spec.model.trees is not None and spec.model.trees.monotone == {"firm_age": -1}
