@@ -17,9 +17,9 @@ from fed_credit.explain.effects import EffectsQuestion, described_effects, ranke
 from fed_credit.explain.explainer import explainer_of
 from fed_credit.explain.reasons import reasons
 
-_DRAWN = 8  # features whose partial dependence is found
-_POINTS = 12
-_LOANS = 4000  # about as many are looked at; more would make a report slow, and change little
+_DRAWN = 6  # features whose partial dependence is found
+_POINTS = 10
+_LOANS = 2000  # about as many are looked at; more would make a report slow, and change little
 _REASONS = 4
 _EXAMPLES = (0.05, 0.5, 0.95)  # ranks of the PDs of the example loans
 

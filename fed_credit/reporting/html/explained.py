@@ -13,7 +13,7 @@ from fed_credit.reporting.html.texts import Text, field_label, same, text
 from fed_credit.reporting.html.words import Labels, class_text
 
 _BARS = 12
-_DRAWN = 6
+
 _OWN = ("information", "points_spread", "standardised", "gain")
 
 
@@ -40,7 +40,7 @@ def explained(results: dict[str, Any], data: dict[str, Any]) -> dict[str, Any] |
         "lead": _lead(found),
         "importance": _importance(found, labels),
         "importance_table": _table(found, labels),
-        "dependence": [_dependence(one, labels) for one in found["dependence"][:_DRAWN]],
+        "dependence": [_dependence(one, labels) for one in found["dependence"]],
         "tables": model_tables(results, labels),
         "examples": [_example(one) for one in found["examples"] or ()],
     }
