@@ -77,7 +77,7 @@ def test_the_model_of_the_test_evaluation_stays_at_the_bank(ended: Ended) -> Non
     for k in range(3):
         kept = load_artefact(ended.homes.path(k) / "state" / "runs" / "1" / "model")
         assert kept.sha256 == weights_sha256(ended.outcome.state.best_weights)
-        assert kept.preprocessor == ended.outcome.state.preprocessor
+        assert kept.model.preprocessor == ended.outcome.state.preprocessor
         assert kept.about["schema"] == "small business"
 
 
@@ -265,7 +265,7 @@ def test_a_bank_that_cannot_be_judged_is_told_so(
 
     monkeypatch.setattr("fed_credit.node.own_model.prepare", few)
     text = make_report(ended.home(0), 1).read_text(encoding="utf-8")
-    assert "Not assessable: " in text and "There was no loan to train an own model on" in text
+    assert "Not assessable: " in text and "There were too few loans to train an own model on" in text
     assert ended.results(0)["model"]["alone"] is None
 
 

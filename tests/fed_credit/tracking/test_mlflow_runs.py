@@ -100,14 +100,14 @@ def test_an_interrupted_run_is_gone_on_with_and_nothing_is_doubled(
     from fed_credit import simulate as module
 
     run_spec = tiny_run("run", tracked(spec))
-    write = module._MetricsLog.write
+    write = module.MetricsLog.write
 
     def interrupted(self: Any, repeat: int, state: Any) -> None:
         write(self, repeat, state)
         if state.round == 2:
             raise KeyboardInterrupt
 
-    monkeypatch.setattr(module._MetricsLog, "write", interrupted)
+    monkeypatch.setattr(module.MetricsLog, "write", interrupted)
     with pytest.raises(KeyboardInterrupt):
         simulate(run_spec)
     (killed,) = runs(spec)
