@@ -265,7 +265,7 @@ def test_a_bank_that_cannot_be_judged_is_told_so(
 
     monkeypatch.setattr("fed_credit.node.own_model.prepare", few)
     text = make_report(ended.home(0), 1).read_text(encoding="utf-8")
-    assert "Not assessable: " in text and "There were too few loans to train an own model on" in text
+    assert "Not assessable: " in text and "too few loans to train an own model on" in text
     assert ended.results(0)["model"]["alone"] is None
 
 
