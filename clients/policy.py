@@ -94,6 +94,7 @@ class Policy:
         if task in QUESTIONS:
             size = asked.layout(task).size
             _at_most(limits, "max_numbers", size, "numbers in one answer")
+            _at_most(limits, "max_histogram_bins", asked.scores(task), "scores of a scorecard")
         if asked.preprocessor is not None:
             shapes = [shape for _, shape in asked.weight_shapes]
             size = sum(math.prod(shape) for shape in shapes)

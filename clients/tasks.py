@@ -19,13 +19,15 @@ from fed_credit.errors import ReleaseError
 from fed_credit.evaluation.metrics import measure
 from fed_credit.evaluation.sums import ScoreSums, score_sums
 from fed_credit.families.read import unpack
+from fed_credit.families.received import check_model
 from fed_credit.features.received import check_steps
 from fed_credit.features.spec import FeatureSpec
 from fed_credit.features.statistics import count, moments
 from fed_credit.models import family
 from fed_credit.models.protocol import TrainJob, TrainResult, Weights
 from fed_credit.training.predict import default_probability
-from fed_credit.training.questions import AboutFields, AboutTrees, Asked, PreparedDesign
+from fed_credit.training.questions import AboutFields, AboutTrees, Asked
+from fed_credit.training.received import check_question
 from fed_credit.training.run_spec import RunSpec
 from fed_credit.training.seeds import keyed_seed
 from fed_credit.training.task import Scalar, Task, TaskConfig
@@ -172,6 +174,7 @@ class QuestionClient(BankClient):
             )
         asked = task.asked(self.task)
         _check_features(asked.features(), task.spec)
+        check_question(asked, task.spec)
         found = self._answer(asked, task)
         answer = [np.asarray(found[entry.name]) for entry in asked.layout().entries]
         return answer, sum(len(self.bank.rows(part)) for part in task.parts(self.task)), {}
@@ -187,8 +190,6 @@ class QuestionClient(BankClient):
             )
         if isinstance(asked, AboutFields):
             return asked.question.answer(bank.frame(part), bank.labels(part))
-        if isinstance(asked.design, PreparedDesign):
-            check_steps(asked.design.preprocessor, task.spec.features)
         x = bank.made(asked.fingerprint, part, lambda: asked.design.matrix(bank.frame(part)))
         return asked.question.answer(x, bank.labels(part))
 
@@ -265,6 +266,7 @@ def _exact_scores(bank: Bank, task: TaskConfig, arrays: Weights, part: Part) -> 
         raise ReleaseError("The request holds no model, or several; refused.")
     model = unpack(task.spec.model, arrays[0])
     _check_features(model.features, task.spec)
+    check_model(model, task.spec)
     return model.score(bank.frame(part)) if len(bank.rows(part)) else np.empty(0)
 
 

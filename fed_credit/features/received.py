@@ -7,12 +7,15 @@ hash bucket, say, which would let a score histogram tell how many loans hold one
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
+from typing import Any
 
+from fed_credit.data.schema import Kind
 from fed_credit.errors import ReleaseError
 from fed_credit.features.preprocessor import Preprocessor
 from fed_credit.features.spec import FeatureSpec
-from fed_credit.features.steps import CategoricalStep
+from fed_credit.features.steps import BooleanStep, CategoricalStep, NumericStep
 
 
 def check_steps(preprocessor: Preprocessor, features: Sequence[FeatureSpec]) -> None:
@@ -38,6 +41,11 @@ def check_steps(preprocessor: Preprocessor, features: Sequence[FeatureSpec]) -> 
                 "The preprocessor of the request looks at something else than the run's features,"
                 " or at one of them twice; refused."
             )
+        if not isinstance(step, CategoricalStep) and not _is_plain(step):
+            raise ReleaseError(
+                f"The preprocessor of the request holds limits or scales for"
+                f" '{step.feature.name}' that no fit gives; refused."
+            )
         if isinstance(step, CategoricalStep) and not _fits(step):
             raise ReleaseError(
                 f"The preprocessor of the request has no group for each category of"
@@ -45,11 +53,33 @@ def check_steps(preprocessor: Preprocessor, features: Sequence[FeatureSpec]) -> 
             )
 
 
+def _is_plain(step: NumericStep | BooleanStep) -> bool:
+    """Whether its numbers are finite and in their order, and it belongs to such a feature."""
+    if not isinstance(step.indicator, bool):
+        return False
+    if isinstance(step, BooleanStep):
+        fits = step.feature.kind is Kind.BOOLEAN and _is_number(step.share_true)
+        return fits and 0 <= step.share_true <= 1
+    numbers = (step.low, step.high, step.median, step.median_width, step.mean, step.scale)
+    return (
+        step.feature.kind is Kind.NUMERIC
+        and all(map(_is_number, numbers))
+        and step.low <= step.high
+        and step.scale > 0
+    )
+
+
+def _is_number(value: Any) -> bool:
+    number = isinstance(value, int | float) and not isinstance(value, bool)
+    return number and math.isfinite(value)
+
+
 def _fits(step: CategoricalStep) -> bool:
     codes = step.feature.num_categories + 2  # not listed, missing
     columns = len(step.columns)
     return (
-        columns <= codes
+        step.feature.kind is Kind.CATEGORICAL
+        and columns <= codes
         and len(step.groups) == codes
         and all(isinstance(group, int) and -1 <= group < columns for group in step.groups)
     )

@@ -114,6 +114,13 @@ def read_message(text: str) -> Message:
         return _READERS[_TYPES[kind]](raw)
     except ReleaseError:
         raise
-    except (FedCreditError, AttributeError, LookupError, TypeError, ValueError) as error:
+    except (
+        FedCreditError,
+        ArithmeticError,
+        AttributeError,
+        LookupError,
+        TypeError,
+        ValueError,
+    ) as error:
         reason = str(error).rstrip(".")
         raise ReleaseError(f"A question cannot be read ({reason}); refused.") from None

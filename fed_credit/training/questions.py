@@ -222,7 +222,15 @@ def read_asked(task: str, question: str, design: str, arrays: Sequence[np.ndarra
             return AboutMatrix(asked, _design(design), design)
     except ReleaseError:
         raise
-    except (FedCreditError, LookupError, RecursionError, TypeError, ValueError) as error:
+    except (
+        FedCreditError,
+        ArithmeticError,
+        AttributeError,
+        LookupError,
+        RecursionError,
+        TypeError,
+        ValueError,
+    ) as error:
         reason = str(error).rstrip(".")
         raise ReleaseError(
             f"A question of the task '{task}' cannot be read ({reason}); refused."

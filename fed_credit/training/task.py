@@ -21,7 +21,8 @@ from fed_credit.features.preprocessor import Preprocessor
 from fed_credit.features.statistics import NumericRange, counts_spec, moments_spec
 from fed_credit.models import family
 from fed_credit.releases import Entry, ReleaseSpec
-from fed_credit.training.questions import AboutTrees, Asked, read_asked
+from fed_credit.scorecard.calibration import ScoreCountsQuestion
+from fed_credit.training.questions import AboutFields, AboutTrees, Asked, read_asked
 from fed_credit.training.run_spec import RunSpec
 from fed_credit.training.updates import update_entries
 
@@ -133,6 +134,14 @@ class TaskConfig:
         if task is Task.EVALUATION or task in QUESTIONS:
             return (self.part,)
         return (Part.TRAIN, Part.VALIDATION) if self.score_incoming else (Part.TRAIN,)
+
+    def scores(self, task: Task) -> int:
+        """Return by how many scores of a scorecard a question counts loans; 0 for others."""
+        asked = self.asked(task)
+        if not (isinstance(asked, AboutFields) and isinstance(asked.question, ScoreCountsQuestion)):
+            return 0
+        low, high = asked.question.card.range
+        return high - low + 1
 
     def layout(self, task: Task) -> ReleaseSpec:
         """Return the layout of what the task releases."""

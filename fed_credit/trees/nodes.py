@@ -88,11 +88,19 @@ class Trees:
                 and (rows[:, LEFT] < size - 1).all()
                 and (rows[:, BIN] >= 0).all()
                 and (rows[:, BIN] < last_bins[rows[:, FEATURE]]).all()
+                # Each node but a root is one of the two children of one parent.
+                and 2 * len(rows) == len(nodes) - len(sizes)
+                and _all_differ(rows[:, LEFT] + np.repeat(offsets[:-1], sizes)[inner])
             )
         if not fits:
             raise ReleaseError(
                 "The request holds something that is no tree over the run's columns; refused."
             )
+
+
+def _all_differ(left: np.ndarray) -> bool:
+    children = np.concatenate([left, left + 1])
+    return len(np.unique(children)) == len(children)
 
 
 @compiled

@@ -10,13 +10,14 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 
 from fed_credit.errors import ReleaseError
 from fed_credit.releases import Entry, ReleaseSpec
-from fed_credit.trees.nodes import FEATURE, LEAF, Trees
-from fed_credit.trees.spec import GRADIENT_BITS, LARGEST_BAD_WEIGHT
+from fed_credit.trees.nodes import FEATURE, LEAF, LEFT, Trees
+from fed_credit.trees.spec import GRADIENT_BITS, LARGEST_BAD_WEIGHT, LARGEST_DEPTH
 
 _BOUND = float(2**26)  # loans of one bank; derivatives of a loan are at most 1 times its weight
 HISTOGRAM = ("gradients", "hessians", "loans")
@@ -107,23 +108,58 @@ class Request:
             finished.check(last_bins)
             growing.check(last_bins)
             request = cls(
-                round=int(body["round"]),
-                seed=int(body["seed"]),
-                row_share=float(body["row_share"]),
-                bad_weight=float(body["bad_weight"]),
-                base=int(body["base"]),
-                offset=int(body["offset"]),
+                round=_of(int, body["round"]),
+                seed=_of(int, body["seed"]),
+                row_share=float(_of((int, float), body["row_share"])),
+                bad_weight=float(_of((int, float), body["bad_weight"])),
+                base=_of(int, body["base"]),
+                offset=_of(int, body["offset"]),
                 scored=bool(body["scored"]),
                 finished=finished,
                 growing=growing,
                 columns=_parted(*arrays[4:6]),
                 nodes=_parted(*arrays[6:8]),
             )
-        except (IndexError, KeyError, TypeError, ValueError):
+        except (ArithmeticError, IndexError, KeyError, TypeError, ValueError):
             raise _unreadable() from None
         if not request._fits(len(last_bins)):
             raise _unreadable()
         return request
+
+    def check_growth(
+        self, *, rounds: int, trees_per_round: int, max_depth: int, row_share: float, seed: int
+    ) -> None:
+        """Refuse what a run of these settings never asks for; what came by wire is not trusted.
+
+        Parameters
+        ----------
+        rounds, trees_per_round, max_depth, row_share, seed
+            As in :class:`~fed_credit.trees.spec.BoostingSpec`.
+
+        Raises
+        ------
+        ReleaseError
+            If there are more rounds, trees or levels than the run has, or other samples of loans.
+        """
+        fits = (
+            self.round <= rounds
+            and len(self.finished) <= rounds * trees_per_round
+            and len(self.growing) <= trees_per_round
+            and all(
+                _within(self.growing[k], nodes, min(max_depth, LARGEST_DEPTH))
+                for k, nodes in enumerate(self.nodes)
+            )
+        )
+        if not fits:
+            raise ReleaseError(
+                "The request holds more rounds, trees or levels of a tree than the run's settings"
+                " lead to; refused."
+            )
+        if self.row_share != row_share or self.seed != seed:
+            raise ReleaseError(
+                "The request asks for other samples of loans than the run's settings lead to;"
+                " refused."
+            )
 
     def starts(self, k: int, last_bins: np.ndarray) -> np.ndarray:
         """Return where each column begins within a histogram of growing tree ``k``.
@@ -187,6 +223,23 @@ class Request:
 def _joined(parts: Sequence[np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
     offsets = np.cumsum([0, *map(len, parts)]).astype(np.int64)
     return np.concatenate([np.empty(0, np.int32), *parts]).astype(np.int32), offsets
+
+
+def _within(tree: np.ndarray, nodes: np.ndarray, most: int) -> bool:
+    """Whether a tree has no more levels, and the leaves asked about may still be split."""
+    if len(tree) >= 2 ** (most + 1):
+        return False
+    depths = np.zeros(len(tree), np.int64)
+    for at in np.flatnonzero(tree[:, FEATURE] != LEAF):  # children stand behind their parent
+        left = tree[at, LEFT]
+        depths[left : left + 2] = depths[at] + 1
+    return int(depths.max()) <= most and int(depths[nodes].max(initial=0)) < most
+
+
+def _of(kind: Any, value: Any) -> Any:
+    if isinstance(value, bool) or not isinstance(value, kind):
+        raise TypeError("of another type")
+    return value
 
 
 def _parted(joined: np.ndarray, offsets: np.ndarray) -> tuple[np.ndarray, ...]:

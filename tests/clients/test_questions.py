@@ -34,6 +34,7 @@ from fed_credit.scorecard.messages import write_message
 from fed_credit.training.alone import Loans
 from fed_credit.training.questions import PreparedDesign, write_columns, write_design
 from fed_credit.training.run_spec import RunSpec
+from fed_credit.training.seeds import keyed_seed
 from fed_credit.training.state import ExactState
 from fed_credit.training.task import ARRAYS, CONFIG, RELEASE, Task, TaskConfig
 from fed_credit.trees.columns import Columns, tree_columns
@@ -113,7 +114,7 @@ def questions(
     root = np.array([0], np.int32)
     request = Request(
         round=0,
-        seed=1,
+        seed=keyed_seed(make_run_spec("model=gbdt").seed, "trees"),
         row_share=1.0,
         bad_weight=1.0,
         base=-1000,
