@@ -55,7 +55,8 @@ def check_steps(preprocessor: Preprocessor, features: Sequence[FeatureSpec]) -> 
 
 def _is_plain(step: NumericStep | BooleanStep) -> bool:
     """Whether its numbers are finite and in their order, and it belongs to such a feature."""
-    if not isinstance(step.indicator, bool):
+    indicator: Any = step.indicator  # whatever its type says, it came as JSON
+    if not isinstance(indicator, bool):
         return False
     if isinstance(step, BooleanStep):
         fits = step.feature.kind is Kind.BOOLEAN and _is_number(step.share_true)

@@ -208,7 +208,7 @@ def read_asked(task: str, question: str, design: str, arrays: Sequence[np.ndarra
         if task == "trees":
             from fed_credit.trees.request import Request
 
-            columns = _columns(design)
+            columns = read_columns(design)
             request = Request.read(question, arrays, columns.bins.last_bins)
             return AboutTrees(request, columns, design)
         asked = read_message(question)
@@ -268,7 +268,14 @@ def _design(text: str) -> PreparedDesign | WoeDesign:
 
 
 @lru_cache(maxsize=4)
-def _columns(text: str) -> Columns:
+def read_columns(text: str) -> Columns:
+    """Read what :func:`write_columns` wrote.
+
+    Raises
+    ------
+    ArtefactError, ValueError
+        If it is no description of columns.
+    """
     from fed_credit.trees.columns import Columns
 
     return Columns.from_list(json.loads(text))

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import lru_cache
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
@@ -26,7 +27,13 @@ from fed_credit.scorecard.calibration import ScoreCountsQuestion
 from fed_credit.scorecard.counts import ClassCountsQuestion
 from fed_credit.scorecard.drift import DriftQuestion
 from fed_credit.scorecard.points import Scorecard
-from fed_credit.training.questions import AboutFields, AboutMatrix, Asked, PreparedDesign
+from fed_credit.training.questions import (
+    AboutFields,
+    AboutMatrix,
+    Asked,
+    PreparedDesign,
+    read_columns,
+)
 from fed_credit.training.run_spec import RunSpec
 from fed_credit.training.seeds import keyed_seed
 
@@ -63,7 +70,7 @@ def check_question(asked: Asked, run: RunSpec) -> None:
         _check_matrix(asked, run)
     else:
         trees = run.model.boosting[1]
-        check_columns(asked.columns, run)
+        _check_columns_once(asked.text, run.json_text)
         asked.request.check_growth(
             rounds=run.rounds,
             trees_per_round=trees.trees_per_round,
@@ -98,6 +105,12 @@ def check_columns(columns: Columns, run: RunSpec) -> None:
             _ask(len(column.levels) == (fine.size if listed else 0), "other categories", name)
             levels = (level for level in column.levels if level is not None)
             _ask(all(_is_number(level, fine.size) for level in levels), "odd numbers", name)
+
+
+# A run asks about the same columns in every exchange.
+@lru_cache(maxsize=4)
+def _check_columns_once(columns: str, run: str) -> None:
+    check_columns(read_columns(columns), RunSpec.from_json(run))
 
 
 def _check_fields(asked: AboutFields, run: RunSpec) -> None:
