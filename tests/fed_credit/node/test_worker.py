@@ -18,7 +18,7 @@ from flwr.supercore.constant import TASK_TYPE_TO_COMMAND
 from fed_credit.node.home import Home
 from fed_credit.node.launcher import write_commands
 from fed_credit.node.run import environment
-from fed_credit.node.worker import ENVIRONMENT, PRELOADED
+from fed_credit.node.worker import ENVIRONMENT, PRELOADED, THREADED
 from tests.fed_credit.node.rig import free_port, processes_of, wait_for
 
 LONG = "a-folder-whose-name-alone-is-longer-than-the-address-of-a-socket-may-be" * 2
@@ -199,3 +199,22 @@ def test_the_command_ends_when_whoever_started_it_is_gone(home: Home, tmp_path: 
     assert connection.recv(10) == b""
     connection.close()
     listener.close()
+
+
+@pytest.mark.slow
+def test_a_worker_with_threads_does_not_fork(home: Home, tmp_path: Path) -> None:
+    (tmp_path / "sitecustomize.py").write_text(
+        "import threading, time\n"
+        "threading.Thread(target=time.sleep, args=(600,), daemon=True).start()\n"
+    )
+    ended = subprocess.run(
+        [sys.executable, "-P", "-m", "fed_credit.node.worker", "--home", str(home.root)],
+        env={**environment(home, os.environ), "PYTHONPATH": str(tmp_path)},
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
+    assert ended.returncode == THREADED
+    assert "tasks run without it" in ended.stderr
+    assert not home.socket.exists()
