@@ -19,6 +19,9 @@ from fed_credit.training.task import QUESTIONS, Task, TaskConfig
 
 # Whatever a bank's file says: more would slow any machine down, and thousands end the process.
 MOST_THREADS = 64
+# Ordinary cards span some hundred. Points that are far apart would tell the classes of many
+# features at once, so the counts of a score would be those of single loans.
+MOST_SCORES = 2000
 
 
 @dataclass(frozen=True)
@@ -94,7 +97,12 @@ class Policy:
         if task in QUESTIONS:
             size = asked.layout(task).size
             _at_most(limits, "max_numbers", size, "numbers in one answer")
-            _at_most(limits, "max_histogram_bins", asked.scores(task), "scores of a scorecard")
+            if asked.scores(task) > MOST_SCORES:
+                raise ReleaseError(
+                    f"The scorecard's scores span {asked.scores(task):,} points, and a bank counts"
+                    f" loans by at most {MOST_SCORES:,}; ask with a smaller model.points.pdo;"
+                    " refused."
+                )
         if asked.preprocessor is not None:
             shapes = [shape for _, shape in asked.weight_shapes]
             size = sum(math.prod(shape) for shape in shapes)

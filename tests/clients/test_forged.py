@@ -195,7 +195,7 @@ def test_scores_do_not_tell_classes_of_many_features(
     binned = binning(fine(card_run, (100.0,)), (0,), (1, 2))
     assert bank.answers(Task.CELLS, cells(ScoreCountsQuestion(card(binned, 0, 300))))
     for points, why in (
-        ((0, 100_000), "max_histogram_bins"),
+        ((0, 100_000), "at most 2,000"),
         ((0, -(10**7)), "policy."),
         ((0,), "other classes"),
     ):

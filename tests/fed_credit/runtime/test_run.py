@@ -70,6 +70,19 @@ def test_equal_runs_give_equal_bits(run: Run, tmp_path: Path) -> None:
     assert not (tmp_path / "books").exists()  # nothing another process would have to read
 
 
+@pytest.mark.parametrize("family", EXACT_FAMILIES)
+def test_banks_refuse_nothing_of_an_honest_run(run: Run, family: str) -> None:
+    """With special values, where the family has them."""
+    model = [f"model={family}"]
+    if family != "logreg_exact":
+        model += ["+model.cuts.special_values={turnover: [-1, 999]}", "model.cuts.max_bins=12"]
+    if family == "scorecard":
+        model.append("model.binning.min_cell=5")
+    outcome = run(*model)
+    assert outcome.model is not None
+    assert outcome.test.n > 0
+
+
 @needs_ray
 @pytest.mark.slow
 @pytest.mark.parametrize("family", EXACT_FAMILIES)
