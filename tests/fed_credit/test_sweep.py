@@ -308,7 +308,7 @@ def test_each_experiment_composes(name: str) -> None:
     searches = "override /hydra/sweeper" in str(file.get("defaults"))
     if searches and not optuna_is_there():
         pytest.skip("needs the extra 'sweeps'")
-    given = ["data.path=loans.csv"] if name.startswith("sba") else []
+    given = ["data.path=loans.csv"] if name.startswith(("sba", "uci")) else []
     plan = plan_sweep([f"experiment={name}", *given], None)
     params = file.get("hydra", {}).get("sweeper", {}).get("params", {})
     if searches:
