@@ -108,7 +108,7 @@ def test_help_needs_no_heavy_import(tmp_path: Path) -> None:
 def test_help_lists_groups_options_and_defaults(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["simulate", "--help"]) == 0
     page = capsys.readouterr().out
-    assert "gbdt | gbdt_forest | logreg | logreg_exact | mlp_large | mlp_medium | mlp_small*" in page
+    assert "gbdt | gbdt_forest | logreg | logreg_exact | mlp_large | mlp_medium" in page
     assert "sba | synthetic* | synthetic_alike | synthetic_apart | table" in page
     assert f"federation.num_rounds={compose([]).federation.num_rounds} " in page
     assert "experiment=quick" in page
