@@ -7,18 +7,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from fed_credit.commands.parser import Parser
-from fed_credit.errors import ConfigurationError, suggestion
+from fed_credit.commands.subcommands import dispatch, lazily
 
 if TYPE_CHECKING:
     from fed_credit.config.operator import OperatorSpec
-
-_SUBCOMMANDS = {
-    "sync": "make the SuperLink's registrations equal banks.json",
-    "run": "submit a run, follow it, bring its results",
-    "status": "show banks and runs",
-    "stop": "stop a run",
-    "demo": "try it all on this machine: a SuperLink, three banks, a run",
-}
 
 
 def run_command(arguments: Sequence[str]) -> int:
@@ -39,31 +31,17 @@ def run_command(arguments: Sequence[str]) -> int:
     FedCreditError
         If the user can mend what went wrong, or a run that was followed did not complete.
     """
-    head, rest = (arguments[0], arguments[1:]) if arguments else ("--help", ())
-    if head in ("-h", "--help"):
-        print("usage: fed-credit deploy SUBCOMMAND ... [--home DIR]\n")
-        for name, text in _SUBCOMMANDS.items():
-            print(f"  {name:<8}{text}")
-        print("\nfed-credit deploy SUBCOMMAND --help tells more.")
-        return 0
-    if head == "sync":
-        return _sync(rest)
-    if head == "run":
-        from fed_credit.commands.deploy_run import run_deploy
-
-        return run_deploy(rest)
-    if head == "status":
-        return _status(rest)
-    if head == "stop":
-        return _stop(rest)
-    if head == "demo":
-        from fed_credit.commands.deploy_demo import run_deploy_demo
-
-        return run_deploy_demo(rest)
-    raise ConfigurationError(
-        f"fed-credit deploy has no '{head}'; choose one of {', '.join(_SUBCOMMANDS)}."
-        f"{suggestion(head, _SUBCOMMANDS)}"
-    )
+    subcommands = {
+        "sync": ("make the SuperLink's registrations equal banks.json", _sync),
+        "run": ("submit a run, follow it, bring its results", lazily("deploy_run", "run_deploy")),
+        "status": ("show banks and runs", _status),
+        "stop": ("stop a run", _stop),
+        "demo": (
+            "try it all on this machine: a SuperLink, three banks, a run",
+            lazily("deploy_demo", "run_deploy_demo"),
+        ),
+    }
+    return dispatch("deploy", subcommands, arguments, options=" [--home DIR]")
 
 
 def operators_parser(name: str, description: str) -> Parser:

@@ -11,16 +11,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from fed_credit.commands.parser import Parser
-from fed_credit.errors import ConfigurationError, suggestion
+from fed_credit.commands.subcommands import dispatch
+from fed_credit.errors import ConfigurationError
 
 if TYPE_CHECKING:
     from clients.ledger_check import Verdict
     from clients.ledger_lines import Line
 
-_SUBCOMMANDS = {
-    "show": "list what has left this bank",
-    "verify": "read the ledger from its beginning and say whether it is whole",
-}
 _SHOWN = 100  # entries of a table, if nothing else is said
 _SHORTEST_ANCHOR = 8
 
@@ -43,21 +40,11 @@ def run_command(arguments: Sequence[str]) -> int:
     FedCreditError
         If the user can mend what went wrong.
     """
-    head, rest = (arguments[0], arguments[1:]) if arguments else ("--help", ())
-    if head in ("-h", "--help"):
-        print("usage: fed-credit ledger SUBCOMMAND ... [--home HOME]\n")
-        for name, text in _SUBCOMMANDS.items():
-            print(f"  {name:<8}{text}")
-        print("\nfed-credit ledger SUBCOMMAND --help tells more.")
-        return 0
-    if head == "show":
-        return _show(rest)
-    if head == "verify":
-        return _verify(rest)
-    raise ConfigurationError(
-        f"fed-credit ledger has no '{head}'; choose one of {', '.join(_SUBCOMMANDS)}."
-        f"{suggestion(head, _SUBCOMMANDS)}"
-    )
+    subcommands = {
+        "show": ("list what has left this bank", _show),
+        "verify": ("read the ledger from its beginning and say whether it is whole", _verify),
+    }
+    return dispatch("ledger", subcommands, arguments, options=" [--home HOME]")
 
 
 def _parser(name: str, description: str) -> Parser:

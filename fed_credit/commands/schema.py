@@ -5,12 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from fed_credit.commands.parser import Parser
-from fed_credit.errors import ConfigurationError, suggestion
-
-_SUBCOMMANDS = {
-    "infer": "propose a schema for a table, to be read and mended by a person",
-    "check": "compare tables with a schema, and banks with each other",
-}
+from fed_credit.commands.subcommands import dispatch, lazily
 
 
 def run_command(arguments: Sequence[str]) -> int:
@@ -31,25 +26,17 @@ def run_command(arguments: Sequence[str]) -> int:
     FedCreditError
         If the user can mend what went wrong.
     """
-    head, rest = (arguments[0], arguments[1:]) if arguments else ("--help", ())
-    if head in ("-h", "--help"):
-        print("usage: fed-credit schema SUBCOMMAND ...\n")
-        for name, text in _SUBCOMMANDS.items():
-            print(f"  {name:<8}{text}")
-        print("\nfed-credit schema SUBCOMMAND --help tells more.")
-        return 0
-    if head == "infer":
-        from fed_credit.commands.schema_infer import run_infer
-
-        return run_infer(rest)
-    if head == "check":
-        from fed_credit.commands.schema_check import run_check
-
-        return run_check(rest)
-    raise ConfigurationError(
-        f"fed-credit schema has no '{head}'; choose one of {', '.join(_SUBCOMMANDS)}."
-        f"{suggestion(head, _SUBCOMMANDS)}"
-    )
+    subcommands = {
+        "infer": (
+            "propose a schema for a table, to be read and mended by a person",
+            lazily("schema_infer", "run_infer"),
+        ),
+        "check": (
+            "compare tables with a schema, and banks with each other",
+            lazily("schema_check", "run_check"),
+        ),
+    }
+    return dispatch("schema", subcommands, arguments)
 
 
 def add_format(parser: Parser) -> None:
