@@ -31,14 +31,9 @@ def secrets(paths: dict[str, Path]) -> Iterator[Finding]:
         check = f"{name}: permissions"
         if not path.is_file():
             continue
-        seen = path.stat()
-        mode = stat.S_IMODE(seen.st_mode)
-        if seen.st_uid != os.getuid():
-            yield problem(
-                check,
-                f"belongs to user {seen.st_uid}, and this is user {os.getuid()}",
-                f"Run as its owner, or: chown $(id -u) {path}",
-            )
+        mode = stat.S_IMODE(path.stat().st_mode)
+        if other := _of_another_user(check, path, "chown $(id -u)"):
+            yield other
         elif mode & 0o077:
             yield problem(
                 check,
@@ -66,14 +61,9 @@ def folder(check: str, path: Path) -> Iterator[Finding]:
     """
     if not path.is_dir():
         return
-    seen = path.stat()
-    mode = stat.S_IMODE(seen.st_mode)
-    if seen.st_uid != os.getuid():
-        yield problem(
-            check,
-            f"belongs to user {seen.st_uid}, and this is user {os.getuid()}",
-            f"Run as its owner, or: chown -R $(id -u) {path}",
-        )
+    mode = stat.S_IMODE(path.stat().st_mode)
+    if other := _of_another_user(check, path, "chown -R $(id -u)"):
+        yield other
     elif mode & 0o022:
         yield problem(
             check,
@@ -82,6 +72,17 @@ def folder(check: str, path: Path) -> Iterator[Finding]:
         )
     else:
         yield ok(check, f"mode {mode:04o}, only this user writes")
+
+
+def _of_another_user(check: str, path: Path, mend: str) -> Finding | None:
+    owner = path.stat().st_uid
+    if owner == os.getuid():
+        return None
+    return problem(
+        check,
+        f"belongs to user {owner}, and this is user {os.getuid()}",
+        f"Run as its owner, or: {mend} {path}",
+    )
 
 
 def private(check: str, path: Path) -> Iterator[Finding]:
