@@ -76,5 +76,5 @@ $(CORE): pyproject.toml constraints.txt | $(BIN)/python
 
 $(DEV): pyproject.toml constraints.txt | $(BIN)/python
 	@echo "Installing Fed Credit and its test tools into $(VENV): some minutes the first time"
-	@$(PIP) -e '.[dev,simulation,sweeps,tracking,trees,explanations]'
+	@$(PIP) -e '.[dev,simulation,sweeps,tracking,trees,explanations,export]'
 	@touch $(CORE) $@

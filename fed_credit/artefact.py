@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -133,8 +133,8 @@ def _about(run: RunSpec) -> dict[str, Any]:
     }
 
 
-def save_artefact(folder: Path, artefact: Artefact) -> None:
-    """Write an artefact in one step: the folder is there whole, or not at all."""
+def artefact_files(artefact: Artefact) -> dict[str, bytes]:
+    """Return the contents of an artefact's files by name, its manifest among them."""
     about = {
         "format": _FORMAT,
         "model": plain(artefact.spec),
@@ -148,15 +148,32 @@ def save_artefact(folder: Path, artefact: Artefact) -> None:
         "weights_sha256": artefact.sha256,
         "files": {name: hashlib.sha256(body).hexdigest() for name, body in files.items()},
     }
+    return {**files, _MANIFEST: _json(manifest).encode()}
+
+
+def save_artefact(folder: Path, artefact: Artefact) -> None:
+    """Write an artefact in one step: the folder is there whole, or not at all."""
     with replacing(folder) as temporary:
         temporary.mkdir()
-        for name, body in files.items():
+        for name, body in artefact_files(artefact).items():
             (temporary / name).write_bytes(body)
-        (temporary / _MANIFEST).write_text(_json(manifest), encoding="utf-8")
 
 
 def load_artefact(folder: Path) -> Artefact:
+    """Read an artefact's folder and check every hash; see :func:`read_artefact`."""
+    return read_artefact(lambda name: (folder / name).read_bytes(), str(folder))
+
+
+def read_artefact(read: Callable[[str], bytes], where: str) -> Artefact:
     """Read an artefact and check every hash.
+
+    Parameters
+    ----------
+    read : callable
+        Takes a file's name and returns its contents; raises :class:`OSError` or
+        :class:`LookupError` if there is none.
+    where : str
+        What to call the place in messages.
 
     Raises
     ------
@@ -166,17 +183,17 @@ def load_artefact(folder: Path) -> Artefact:
     from safetensors import SafetensorError
 
     try:
-        manifest = json.loads((folder / _MANIFEST).read_text(encoding="utf-8"))
+        manifest = json.loads(read(_MANIFEST))
         if manifest["format"] != _FORMAT:
             raise ArtefactError(
-                f"Model {folder} has format {manifest['format']}, this version reads {_FORMAT}."
+                f"Model {where} has format {manifest['format']}, this version reads {_FORMAT}."
             )
-        parts = {name: (folder / name).read_bytes() for name in manifest["files"]}
+        parts = {name: read(name) for name in manifest["files"]}
         for name, expected in manifest["files"].items():
             if hashlib.sha256(parts[name]).hexdigest() != expected:
                 raise ArtefactError(
-                    f"Model {folder}: '{name}' is not what the manifest says, it was changed or"
-                    " damaged; restore the folder."
+                    f"Model {where}: '{name}' is not what the manifest says, it was changed or"
+                    " damaged; restore it."
                 )
         about = json.loads(parts.pop(_MODEL))
         spec = build(ModelSpec, about.pop("model"))
@@ -197,9 +214,7 @@ def load_artefact(folder: Path) -> Artefact:
         ValueError,
     ) as error:
         reason = str(error).rstrip(".")
-        raise ArtefactError(
-            f"Model {folder} cannot be read ({reason}); restore the folder."
-        ) from None
+        raise ArtefactError(f"Model {where} cannot be read ({reason}); restore it.") from None
 
 
 def _json(body: Any) -> str:

@@ -16,13 +16,16 @@ from fed_credit.artefact import Artefact, save_artefact
 from fed_credit.config.load import from_yaml, resolved_yaml
 from fed_credit.config.location import schema_dir
 from fed_credit.config.spec import SimulationSpec, SplitKind, Weighting
-from fed_credit.data.book import Dataset
+from fed_credit.data.book import Dataset, Part
 from fed_credit.data.cache import cached_dataset
 from fed_credit.data.loan_keys import loan_keys
 from fed_credit.data.records import RejectedRowsError
 from fed_credit.data.split import split_warnings
 from fed_credit.errors import ConfigurationError, DataError
 from fed_credit.files import plain, replacing, write_json, write_text
+from fed_credit.model_file.archive import write_model_file
+from fed_credit.model_file.contents import ModelFile
+from fed_credit.model_file.make import make_model_file
 from fed_credit.repeat import Repeat, RepeatRunner
 from fed_credit.reporting.html.folder import REPORT_HTML, write_run_report
 from fed_credit.reporting.progress import RunProgress
@@ -35,7 +38,7 @@ from fed_credit.training.metrics_log import METRICS, MetricsLog
 from fed_credit.training.run_spec import planned_rounds
 from fed_credit.training.state import RunState
 
-CONFIG, FINGERPRINT, LOANS, RESULTS, REPORT, REJECTED, MODEL = (
+CONFIG, FINGERPRINT, LOANS, RESULTS, REPORT, REJECTED, MODEL, MODEL_FILE = (
     "config.yaml",
     "data.sha256",
     "loans.npz",
@@ -43,9 +46,10 @@ CONFIG, FINGERPRINT, LOANS, RESULTS, REPORT, REJECTED, MODEL = (
     "report.md",
     "rejected_rows.csv",
     "model",
+    "model.fcm",
 )
 # What a tracker keeps, of what a run leaves.
-TRACKED = (CONFIG, RESULTS, REPORT, REPORT_HTML, MODEL)
+TRACKED = (CONFIG, RESULTS, REPORT, REPORT_HTML, MODEL, MODEL_FILE)
 
 
 @dataclass(frozen=True)
@@ -140,6 +144,7 @@ def simulate(spec: SimulationSpec, sweep: SweepJob | None = None) -> SimulationR
             )
         )
         save_artefact(folder / MODEL, artefact)
+        write_model_file(folder / MODEL_FILE, _model_file(spec, dataset, first, artefact, results))
         write_text(folder / REPORT, render_report(results))
         write_run_report(folder, results, spec, dataset, repeats)
         write_json(folder / RESULTS, results)
@@ -171,6 +176,27 @@ def _write_loans(
             y=dataset.y,
             parts=np.stack([repeat.parts for repeat in repeats]),
         )
+
+
+def _model_file(
+    spec: SimulationSpec,
+    dataset: Dataset,
+    repeat: Repeat,
+    artefact: Artefact,
+    results: dict[str, Any],
+) -> ModelFile:
+    validation = repeat.parts == Part.VALIDATION
+    return make_model_file(
+        artefact,
+        dataset.schema,
+        spec.decision,
+        spec.evaluation.profit,
+        dataset.y[validation],
+        repeat.scores["federated"][validation],
+        evaluation={},
+        reference=None,
+        provenance={"seed": spec.seed, "data_fingerprint": dataset.report.fingerprint},
+    )
 
 
 def _warnings(spec: SimulationSpec, dataset: Dataset, repeats: Sequence[Repeat]) -> list[str]:

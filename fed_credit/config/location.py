@@ -62,6 +62,22 @@ def deploy_dir() -> Path:
     return conf_dir() / "deploy"
 
 
+def operation_dir() -> Path:
+    """Return the folder of the packaged ``serve.yaml``, ``monitor.yaml`` and ``retrain.yaml``.
+
+    Returns
+    -------
+    Path
+        Absolute path of ``operation`` in :func:`conf_dir`.
+
+    Raises
+    ------
+    ConfigurationError
+        If the packaged configuration is missing.
+    """
+    return conf_dir() / "operation"
+
+
 def groups(config_dir: Path | None = None) -> dict[str, list[str]]:
     """Return the configuration groups and the names of their options.
 
@@ -82,7 +98,8 @@ def groups(config_dir: Path | None = None) -> dict[str, list[str]]:
     """
     if config_dir is not None and not config_dir.is_dir():
         raise ConfigurationError(f"--config-dir={config_dir} is not a folder; name one that is.")
-    others = (schema_dir().name, deploy_dir().name)  # of conf/, and no part of a run
+    # Of conf/, and no part of a run.
+    others = (schema_dir().name, deploy_dir().name, operation_dir().name)
     found: dict[str, set[str]] = {}
     for folder in (conf_dir(), *([config_dir] if config_dir is not None else [])):
         for path in folder.glob("*/*.yaml"):

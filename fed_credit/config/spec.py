@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
+from fed_credit.config.decision import DecisionSpec
 from fed_credit.config.scorecard import (
     BinningSpec,
     CutsSpec,
@@ -624,6 +625,8 @@ class SimulationSpec:
         Progress bar; ``None`` shows one where there is a terminal.
     data, federation, preprocessing, model, strategy, privacy, runtime, tracking, evaluation
         See the classes.
+    decision : DecisionSpec
+        What the model's file says of decisions; never travels to a bank.
     """
 
     seed: int
@@ -639,3 +642,4 @@ class SimulationSpec:
     runtime: RuntimeSpec
     tracking: TrackingSpec
     evaluation: EvaluationSpec
+    decision: DecisionSpec

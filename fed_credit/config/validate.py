@@ -9,6 +9,7 @@ from datetime import date
 from typing import Any
 
 from fed_credit.config.convert import refused, shown
+from fed_credit.config.decision import DecisionSpec
 from fed_credit.config.names import (
     BASELINES,
     CHANNELS,
@@ -114,6 +115,14 @@ _RANGES = {
     "runtime.num_cpus": _POSITIVE,
     "runtime.max_cpus": _at_least(1),
     "tracking.timeout_s": _POSITIVE,
+    "decision.calibration.min_bads": _at_least(1),
+    "decision.calibration.long_run_default_rate": _INSIDE_UNIT,
+    "decision.calibration.floor": _Range("from 0 to below 1", lambda value: 0 <= value < 1),
+    "decision.approve_below": _Range("from 0 to 1", lambda value: 0 <= value <= 1),
+    "decision.decline_from": _Range("from 0 to 1", lambda value: 0 <= value <= 1),
+    "decision.reasons": _NOT_NEGATIVE,
+    "decision.points.pdo": _POSITIVE,
+    "decision.points.base_odds": _POSITIVE,
     "evaluation.repeats": _at_least(1),
     "evaluation.confidence": _INSIDE_UNIT,
     "evaluation.min_bads": _at_least(1),
@@ -154,6 +163,7 @@ def check(spec: SimulationSpec) -> None:
     _check_data(spec)
     _check_model(spec)
     _check_evaluation(spec)
+    _check_decision(spec.decision)
     _one_of("privacy.channel", spec.privacy.channel, CHANNELS)
     check_tracking(spec.tracking)
     runtime = spec.runtime
@@ -255,14 +265,7 @@ def _check_model(spec: SimulationSpec) -> None:
     if model.family in EXACT_FAMILIES:
         _check_exact(spec)
     if model.rating is not None:
-        limits = list(model.rating.grades.values())
-        rising = all(low < high for low, high in zip([0.0, *limits], limits, strict=False))
-        if not limits or not rising or limits[-1] != 1.0:
-            raise refused(
-                "model.rating.grades",
-                model.rating.grades,
-                "the upper limits of the PD have to rise from above 0 to 1",
-            )
+        _check_grades("model.rating.grades", model.rating.grades)
     if model.trees is not None:
         if model.family == "tree":
             _check_single(model.trees)
@@ -276,6 +279,25 @@ def _check_model(spec: SimulationSpec) -> None:
                 f"federation.quorum={spec.federation.quorum} lets banks drop out between two"
                 " exchanges; set one of them otherwise",
             )
+
+
+def _check_grades(key: str, grades: Mapping[str, float]) -> None:
+    limits = list(grades.values())
+    rising = all(low < high for low, high in zip([0.0, *limits], limits, strict=False))
+    if not limits or not rising or limits[-1] != 1.0:
+        raise refused(key, grades, "the upper limits of the PD have to rise from above 0 to 1")
+
+
+def _check_decision(decision: DecisionSpec) -> None:
+    _check_grades("decision.grades", decision.grades)
+    approve, decline = decision.approve_below, decision.decline_from
+    if approve is not None and decline is not None and decline < approve:
+        raise refused(
+            "decision.decline_from",
+            decline,
+            f"it lies below decision.approve_below={approve}, and what is approved cannot be"
+            " declined",
+        )
 
 
 def _check_single(trees: TreesSpec) -> None:

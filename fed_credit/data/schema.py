@@ -320,11 +320,36 @@ def load_schema(path: Path) -> Schema:
         With one sentence that says which entry of which file is wrong and what was expected.
     """
     try:
-        raw = yaml.safe_load(path.read_text(encoding="utf-8"))
+        text = path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
         raise SchemaError(
             f"Schema file {path} cannot be read ({error}); check data.schema."
         ) from None
+    return parse_schema(text, path)
+
+
+def parse_schema(text: str, path: Path | str) -> Schema:
+    """Read a schema from the text of a YAML file.
+
+    Parameters
+    ----------
+    text : str
+        The text.
+    path : Path or str
+        What to call it in messages; tables that name files are looked for beside it.
+
+    Returns
+    -------
+    Schema
+
+    Raises
+    ------
+    SchemaError
+        As :func:`load_schema`.
+    """
+    path = Path(path)
+    try:
+        raw = yaml.safe_load(text)
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
         line = f" at line {mark.line + 1}" if mark is not None else ""
@@ -364,7 +389,7 @@ _TUPLES = (
     "derived_from",
 )
 # What a field that is computed does not need.
-_SPELLING = tuple(key for key in _TUPLES if key != "values")
+SPELLING = tuple(key for key in _TUPLES if key != "values")
 _ENUMS = {"kind": Kind, "known_at": KnownAt, "missing": Missing, "outside": Outside}
 
 
@@ -423,7 +448,7 @@ def _field(path: Path, name: str, body: Any) -> Field:
             f"Schema file {path}: field '{name}' has min {made.min} above max {made.max}."
         )
     if made.formula:
-        idle = next((key for key in _SPELLING if getattr(made, key)), None)
+        idle = next((key for key in SPELLING if getattr(made, key)), None)
         if idle is not None:
             raise SchemaError(
                 f"Schema file {path}: field '{name}' has a formula and '{idle}', which says how a"

@@ -1,0 +1,1 @@
+"""From a model's PD to a decision: calibration, score, grade, cut-offs."""
