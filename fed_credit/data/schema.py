@@ -62,6 +62,14 @@ class Outside(StrEnum):
     MISSING = "missing"
 
 
+class Group(StrEnum):
+    """What part of an application a field belongs to, for forms and reports."""
+
+    FIRM = "firm"
+    HISTORY = "history"
+    APPLICATION = "application"
+
+
 FEATURE_KINDS = frozenset({Kind.NUMERIC, Kind.CATEGORICAL, Kind.BOOLEAN})
 
 
@@ -142,6 +150,9 @@ class Field:
     hash_buckets: int = 64
     formula: str = ""
     derived_from: tuple[str, ...] = ()
+    group: Group | None = None
+    example: str = ""
+    value_labels: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
 
     @property
     def is_feature(self) -> bool:
@@ -390,7 +401,7 @@ _TUPLES = (
 )
 # What a field that is computed does not need.
 SPELLING = tuple(key for key in _TUPLES if key != "values")
-_ENUMS = {"kind": Kind, "known_at": KnownAt, "missing": Missing, "outside": Outside}
+_ENUMS = {"kind": Kind, "known_at": KnownAt, "missing": Missing, "outside": Outside, "group": Group}
 
 
 def _field(path: Path, name: str, body: Any) -> Field:
@@ -436,6 +447,16 @@ def _field(path: Path, name: str, body: Any) -> Field:
             if not isinstance(value, dict):
                 raise SchemaError(f"{where}: expected labels by language (en, zh), got '{value}'.")
             values[key] = {str(lang): str(text) for lang, text in value.items()}
+        elif key == "value_labels":
+            if not isinstance(value, dict) or not all(isinstance(v, dict) for v in value.values()):
+                raise SchemaError(
+                    f"{where}: expected labels by value and language, as in"
+                    f" {{retail: {{en: Retail, zh: 零售业}}}}, got '{value}'."
+                )
+            values[key] = {
+                str(name): {str(lang): str(text) for lang, text in labels.items()}
+                for name, labels in value.items()
+            }
         elif key == "formula":
             if not isinstance(value, str):
                 raise SchemaError(f"{where}: expected a formula as text, got '{value}'; quote it.")

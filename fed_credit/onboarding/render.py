@@ -15,7 +15,9 @@ from fed_credit.onboarding.infer import Proposal, Proposed
 _LONGEST_NAME = 200  # YAML's own limit for a key is 1,024
 _WIDTH = 100
 _DEFAULTS = {
-    item.name: item.default for item in fields(Field) if item.name not in ("name", "kind", "label")
+    item.name: item.default
+    for item in fields(Field)
+    if item.name not in ("name", "kind", "label", "value_labels")
 }
 
 
