@@ -82,6 +82,8 @@ class RepeatRunner:
         Called with repeat and state before the first round, after each and at the end.
     on_stage : callable
         Called with what is being done.
+    start : callable or None
+        Takes what is trained and returns the state to start from; None starts from nothing.
     """
 
     spec: SimulationSpec
@@ -89,6 +91,7 @@ class RepeatRunner:
     folder: Path
     on_round: Callable[[int, RunState], None]
     on_stage: Callable[[str], None]
+    start: Callable[[RunSpec], RunState] | None = None
 
     def run(self, number: int) -> Repeat:
         """Run one repeat, or read it back if it is done already.
@@ -110,6 +113,8 @@ class RepeatRunner:
             model = model_of(run_spec, state)
             return Repeat(number, run_spec, parts, state, model, scores, sums, [])
 
+        if state is None and self.start is not None:
+            state = self.start(run_spec)
         self.on_stage(f"repeat {number + 1}: federation")
         clock: dict[int, float] = {}
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -35,7 +35,7 @@ from fed_credit.reporting.table import print_results
 from fed_credit.tracking.protocol import SweepJob
 from fed_credit.tracking.session import tracked_run
 from fed_credit.training.metrics_log import METRICS, MetricsLog
-from fed_credit.training.run_spec import planned_rounds
+from fed_credit.training.run_spec import RunSpec, planned_rounds
 from fed_credit.training.state import RunState
 
 CONFIG, FINGERPRINT, LOANS, RESULTS, REPORT, REJECTED, MODEL, MODEL_FILE = (
@@ -71,7 +71,29 @@ class SimulationResult:
     model: Artefact
 
 
-def simulate(spec: SimulationSpec, sweep: SweepJob | None = None) -> SimulationResult:
+@dataclass(frozen=True)
+class Start:
+    """What a run starts from, where it does not start from nothing.
+
+    Parameters
+    ----------
+    state : callable
+        Takes what is trained and returns the state.
+    provenance : mapping of str to object
+        What the model's file says of it: plain values.
+    """
+
+    state: Callable[[RunSpec], RunState]
+    provenance: Mapping[str, Any]
+
+
+def simulate(
+    spec: SimulationSpec,
+    sweep: SweepJob | None = None,
+    *,
+    start_from: Start | None = None,
+    show: bool = True,
+) -> SimulationResult:
     """Run the main job: load, federate, compare, and write the run folder.
 
     Parameters
@@ -80,6 +102,10 @@ def simulate(spec: SimulationSpec, sweep: SweepJob | None = None) -> SimulationR
         What to run; with ``resume`` set, finished parts are read back and the rest is done.
     sweep : SweepJob or None
         The sweep that it is a job of, for its tracking; a job prints no table of its own.
+    start_from : Start or None
+        What it starts from; None from nothing.
+    show : bool, default=True
+        Whether a table is printed at the end.
 
     Returns
     -------
@@ -126,7 +152,8 @@ def simulate(spec: SimulationSpec, sweep: SweepJob | None = None) -> SimulationR
             newest = state.history[-1] if state.history else None
             progress.done(repeat * rounds + state.round, newest)
 
-        runner = RepeatRunner(spec, dataset, folder, on_round, progress.stage)
+        begin = None if start_from is None else start_from.state
+        runner = RepeatRunner(spec, dataset, folder, on_round, progress.stage, begin)
         repeats = [runner.run(number) for number in range(repeats_wanted)]
         _write_loans(folder / LOANS, spec, dataset, repeats)
         progress.stage("comparing")
@@ -144,12 +171,14 @@ def simulate(spec: SimulationSpec, sweep: SweepJob | None = None) -> SimulationR
             )
         )
         save_artefact(folder / MODEL, artefact)
-        write_model_file(folder / MODEL_FILE, _model_file(spec, dataset, first, artefact, results))
+        write_model_file(
+            folder / MODEL_FILE, _model_file(spec, dataset, first, artefact, results, start_from)
+        )
         write_text(folder / REPORT, render_report(results))
         write_run_report(folder, results, spec, dataset, repeats)
         write_json(folder / RESULTS, results)
         tracking.finished(results, [folder / name for name in TRACKED])
-    if sweep is None:  # a sweep ends in a table of its own
+    if sweep is None and show:  # a sweep ends in a table of its own
         _show(results, folder)
     return SimulationResult(folder, results, artefact)
 
@@ -184,6 +213,7 @@ def _model_file(
     repeat: Repeat,
     artefact: Artefact,
     results: dict[str, Any],
+    start_from: Start | None,
 ) -> ModelFile:
     validation = repeat.parts == Part.VALIDATION
     return make_model_file(
@@ -195,8 +225,24 @@ def _model_file(
         repeat.scores["federated"][validation],
         evaluation={},
         reference=None,
-        provenance={"seed": spec.seed, "data_fingerprint": dataset.report.fingerprint},
+        provenance={
+            "seed": spec.seed,
+            "data_fingerprint": dataset.report.fingerprint,
+            **_time(spec, dataset, repeat.parts),
+            "start": None if start_from is None else dict(start_from.provenance),
+        },
     )
+
+
+def _time(spec: SimulationSpec, dataset: Dataset, parts: np.ndarray) -> dict[str, Any]:
+    """Say up to when loans were observed, and decided of those that the model has seen."""
+    decided = dataset.decided[(parts == Part.TRAIN) | (parts == Part.VALIDATION)]
+    known = not np.isnat(decided).any() and len(decided) > 0
+    return {
+        "as_of": spec.data.target.as_of,
+        "window_months": spec.data.target.window_months,
+        "seen_until": str(decided.max()) if known else None,
+    }
 
 
 def _warnings(spec: SimulationSpec, dataset: Dataset, repeats: Sequence[Repeat]) -> list[str]:

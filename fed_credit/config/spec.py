@@ -184,6 +184,10 @@ class SplitSpec:
         Whether each bank's shares are met by outcome, which takes knowing the firms that borrow at
         several banks; false divides by the firms' keys alone, as banks must that do not see each
         other's. ``None`` stratifies where one process holds all loans, not in deployment.
+    embargo : bool
+        Whether loans before an out-of-time cut whose window had not closed by the cut are set
+        aside, so that the test says what a model trained on that day would have been worth; false
+        trains on all that are mature by ``target.as_of``.
     """
 
     kind: SplitKind
@@ -191,6 +195,7 @@ class SplitSpec:
     validation_share: float
     test_from: str | None
     stratified: bool | None
+    embargo: bool
 
 
 @dataclass

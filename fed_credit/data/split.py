@@ -37,8 +37,9 @@ def assign_parts(
     **Out of time.** One date cuts for all banks (:func:`cut_date`). Loans decided on it or later
     are test; earlier ones whose label was mature at the cut (window over, or decided before it if
     there is no window) are divided into train and validation, ``validation_share`` of them as
-    above; those in between are set aside (the embargo), and so are earlier loans of firms with a
-    test loan, rather than the test loans, which stay the whole population of their time.
+    above; those in between are set aside (the embargo, unless ``embargo`` is false), and so are
+    earlier loans of firms with a test loan, rather than the test loans, which stay the whole
+    population of their time.
 
     **Not stratified** (``stratified`` false). Each bank divides its own loans as if there were no
     other: a firm's key alone decides, so a firm has one part at all its banks although none of them
@@ -92,6 +93,8 @@ def assign_parts(
             dataset.decided if window_months is None else add_months(dataset.decided, window_months)
         )
         mature = known < cut if window_months is None else known <= cut
+        if not spec.embargo:
+            mature = np.ones(len(dataset), dtype=bool)
         divided = ~test & mature & ~_in_test(dataset, test, over_all=stratified)
         parts[test] = Part.TEST
         shares = {Part.VALIDATION: spec.validation_share}

@@ -178,15 +178,12 @@ def fit_trees(
         counts = banks.ask(ClassCountsQuestion(listed))
         trees = run.model.boosting[1]
         made_of = tree_columns(fine, counts, trees.categories_apart, trees.rare_share)
-        state.notes = json.dumps(
-            {
-                "columns": made_of.to_list(),
-                "loans": int(counts["n"]),
-                "bads": int(counts["n_bad"]),
-                "losses": [],
-            }
-        )
+        state.notes = _notes(made_of, int(counts["n"]), int(counts["n_bad"]))
     notes = json.loads(state.notes)
+    if notes["loans"] is None:  # gone on from trees of other loans, see trees_to_grow_on
+        counts = banks.ask(ClassCountsQuestion(()))
+        notes |= {"loans": int(counts["n"]), "bads": int(counts["n_bad"])}
+        state.notes = json.dumps(notes)
     columns = Columns.from_list(notes["columns"])
     grower = Grower(
         columns.bins,
@@ -195,6 +192,7 @@ def fit_trees(
         notes["bads"],
         _read_trees(state.arrays),
         [_read_loss(raw) for raw in notes["losses"]],
+        notes["base"],
     )
     while (request := grower.request()) is not None:
         finished = grower.rounds
@@ -215,7 +213,48 @@ def fit_trees(
             state.round, state.best_round = grower.rounds, grower.best_rounds
             if grower.rounds > finished:
                 after_round()
-    return TreesModel(run.model.family, columns, grower.ensemble, tuple(grower.losses))
+    measured = tuple(loss for loss in grower.losses if not math.isnan(loss.fit))
+    return TreesModel(run.model.family, columns, grower.ensemble, measured)
+
+
+def trees_to_grow_on(model: TreesModel) -> ExactState:
+    """Return where boosting goes on from a finished model on other loans.
+
+    Its columns, cuts and trees stay, and so does its base: the first new round asks for the
+    derivatives that the finished model leaves on the new loans. Their rounds count as done.
+
+    Parameters
+    ----------
+    model : TreesModel
+        Of the family ``gbdt``, trained without class weighting, whose correction is part of the
+        base and could not be told from it.
+
+    Returns
+    -------
+    ExactState
+    """
+    ensemble = model.ensemble
+    rounds = len(ensemble.trees) // ensemble.trees_per_round
+    unmeasured = [asdict(RoundLoss(k, math.nan, math.nan)) for k in range(rounds)]
+    notes = {
+        "columns": model.made_of.to_list(),
+        "loans": None,
+        "bads": None,
+        "losses": plain(unmeasured),
+        "base": ensemble.base,
+    }
+    return ExactState(
+        round=rounds,
+        best_round=rounds,
+        notes=json.dumps(notes),
+        arrays=_written_trees(list(ensemble.trees)),
+    )
+
+
+def _notes(columns: Columns, loans: int, bads: int) -> str:
+    return json.dumps(
+        {"columns": columns.to_list(), "loans": loans, "bads": bads, "losses": [], "base": None}
+    )
 
 
 def _boosting(run: RunSpec, loans: int, bads: int) -> BoostingSpec:

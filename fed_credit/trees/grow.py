@@ -64,6 +64,9 @@ class Grower:
         Finished trees of an interrupted training, to go on from.
     losses : sequence of RoundLoss, default=()
         As known at that time.
+    base : int or None, default=None
+        Log-odds before the first tree, in units of ``2**-MARGIN_BITS``, where trees of other loans
+        are gone on from; ``None`` takes the default rate of these.
 
     Raises
     ------
@@ -81,6 +84,7 @@ class Grower:
         bads: int,
         trees: Sequence[Tree] = (),
         losses: Sequence[RoundLoss] = (),
+        base: int | None = None,
     ) -> None:
         if not 0 < bads < loans:
             raise DataError(
@@ -88,7 +92,7 @@ class Grower:
             )
         self._bins, self._spec = bins, spec
         self._signs = _signs(bins, spec)
-        self._base = base_margin(loans, bads, spec.bad_weight)
+        self._base = base_margin(loans, bads, spec.bad_weight) if base is None else base
         self._offset = -round(math.log(spec.bad_weight) * 2**MARGIN_BITS)
         self.trees = list(trees)
         self.losses = list(losses)

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -14,8 +16,8 @@ from fed_credit.data.split import assign_parts, cut_date, split_warnings
 from fed_credit.data.target import add_months
 from fed_credit.errors import ConfigurationError, DataError
 
-RANDOM = SplitSpec(SplitKind.RANDOM, 0.2, 0.25, None, None)
-IN_TIME = SplitSpec(SplitKind.OUT_OF_TIME, 0.25, 0.2, None, None)
+RANDOM = SplitSpec(SplitKind.RANDOM, 0.2, 0.25, None, None, True)
+IN_TIME = SplitSpec(SplitKind.OUT_OF_TIME, 0.25, 0.2, None, None, True)
 
 
 def dataset(
@@ -69,8 +71,8 @@ def by_loan(data: Dataset, parts: np.ndarray) -> pd.Series:
     return pd.Series(parts, index=data.loan_id)
 
 
-ALONE = SplitSpec(SplitKind.RANDOM, 0.2, 0.25, None, False)
-ALONE_IN_TIME = SplitSpec(SplitKind.OUT_OF_TIME, 0.25, 0.2, "2020-06-01", False)
+ALONE = SplitSpec(SplitKind.RANDOM, 0.2, 0.25, None, False, True)
+ALONE_IN_TIME = SplitSpec(SplitKind.OUT_OF_TIME, 0.25, 0.2, "2020-06-01", False, True)
 
 
 @pytest.mark.parametrize("spec", [ALONE, ALONE_IN_TIME])
@@ -103,7 +105,7 @@ def test_a_bank_without_bads_can_divide_its_loans() -> None:
     [
         (RANDOM, "data.split.stratified must be false"),
         (
-            SplitSpec(SplitKind.OUT_OF_TIME, 0.25, 0.2, None, False),
+            SplitSpec(SplitKind.OUT_OF_TIME, 0.25, 0.2, None, False, True),
             "data.split.test_from=YYYY-MM-DD has to be given",
         ),
     ],
@@ -201,7 +203,7 @@ def test_seeds_give_other_splits_and_the_same_seed_the_same() -> None:
 
 def test_out_of_time_trains_on_what_was_known_at_the_cut() -> None:
     data = dataset(**loans(4000, firms=30))  # few firms with two loans
-    spec = SplitSpec(SplitKind.OUT_OF_TIME, 0.25, 0.2, "2021-03-15", None)
+    spec = SplitSpec(SplitKind.OUT_OF_TIME, 0.25, 0.2, "2021-03-15", None, True)
     parts = assign_parts(data, spec, 24, 1)
     cut = np.datetime64("2021-03-15")
     assert ((parts == Part.TEST) == (data.decided >= cut)).all()
@@ -212,6 +214,10 @@ def test_out_of_time_trains_on_what_was_known_at_the_cut() -> None:
     assert (train_side == (mature & ~on_both & (data.decided < cut))).all()
     assert on_both[mature].any()
     assert (parts == Part.VALIDATION).sum() == pytest.approx(0.2 * train_side.sum(), abs=4)
+
+    open_ended = assign_parts(data, replace(spec, embargo=False), 24, 1)
+    assert ((open_ended == Part.TEST) == (parts == Part.TEST)).all()
+    assert ((open_ended == Part.SET_ASIDE) == ((data.decided < cut) & on_both)).all()
 
     without_window = assign_parts(data, spec, None, 1)
     aside = without_window == Part.SET_ASIDE
@@ -224,7 +230,7 @@ def test_the_cut_is_the_month_that_leaves_the_share() -> None:
         np.array([f"{month}-17" for month in counts], dtype="datetime64[D]"), list(counts.values())
     )
     for share, cut in ((0.1, "2020-05-01"), (0.3, "2020-04-01"), (0.45, "2020-02-01")):
-        spec = SplitSpec(SplitKind.OUT_OF_TIME, share, 0.2, None, None)
+        spec = SplitSpec(SplitKind.OUT_OF_TIME, share, 0.2, None, None, True)
         if share == 0.3:  # March has no loans: its start and April's leave the same share
             cut = "2020-03-01"
         assert cut_date(decided, spec) == np.datetime64(cut)
@@ -233,14 +239,20 @@ def test_the_cut_is_the_month_that_leaves_the_share() -> None:
 @pytest.mark.parametrize(
     ("spec", "words"),
     [
-        (SplitSpec(SplitKind.RANDOM, 0.0, 0.2, None, None), "test_share=0.0 must lie between"),
         (
-            SplitSpec(SplitKind.RANDOM, 0.2, 1.0, None, None),
+            SplitSpec(SplitKind.RANDOM, 0.0, 0.2, None, None, True),
+            "test_share=0.0 must lie between",
+        ),
+        (
+            SplitSpec(SplitKind.RANDOM, 0.2, 1.0, None, None, True),
             "validation_share=1.0 must lie between",
         ),
-        (SplitSpec(SplitKind.RANDOM, 0.6, 0.4, None, None), "leave no loans for training"),
-        (SplitSpec(SplitKind.RANDOM, float("nan"), 0.4, None, None), "test_share=nan"),
-        (SplitSpec(SplitKind.OUT_OF_TIME, 0.2, 0.2, "2020", None), "data.split.test_from=2020"),
+        (SplitSpec(SplitKind.RANDOM, 0.6, 0.4, None, None, True), "leave no loans for training"),
+        (SplitSpec(SplitKind.RANDOM, float("nan"), 0.4, None, None, True), "test_share=nan"),
+        (
+            SplitSpec(SplitKind.OUT_OF_TIME, 0.2, 0.2, "2020", None, True),
+            "data.split.test_from=2020",
+        ),
     ],
 )
 def test_settings_that_make_no_split(spec: SplitSpec, words: str) -> None:
@@ -260,7 +272,7 @@ def test_a_part_without_both_outcomes_is_refused() -> None:
     few["y"] = np.arange(60) == 0
     with pytest.raises(DataError, match="0 bad"):
         assign_parts(dataset(**few), RANDOM, None, 1)
-    late = SplitSpec(SplitKind.OUT_OF_TIME, 0.2, 0.2, "2040-01-01", None)
+    late = SplitSpec(SplitKind.OUT_OF_TIME, 0.2, 0.2, "2040-01-01", None, True)
     with pytest.raises(DataError, match=r"0 good and 0 bad test loans.*the cut is 2040-01-01"):
         assign_parts(dataset(**loans()), late, None, 1)
     with pytest.raises(DataError, match="train loans"):
