@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from fed_credit.evaluation.metrics import check
+from fed_credit.evaluation.cells import ScoreCells
 
 
 @dataclass(frozen=True)
@@ -162,19 +162,22 @@ def best_cut_off(y: np.ndarray, p: np.ndarray, gain_good: float, loss_bad: float
     ValueError
         See :func:`fed_credit.evaluation.metrics.check`.
     """
-    if not len(y):
+    return best_cut_off_of_cells(ScoreCells.of(y, p), gain_good, loss_bad)
+
+
+def best_cut_off_of_cells(cells: ScoreCells, gain_good: float, loss_bad: float) -> float:
+    """Return the cut-off of highest profit over counted loans; see :func:`best_cut_off`."""
+    if not cells.n:
         return float("nan")
-    cut_off, approved, bads = _cut_offs(y, p)
+    cut_off, approved, bads = _cut_offs(cells)
     return float(cut_off[np.argmax(gain_good * (approved - bads) - loss_bad * bads)])
 
 
-def _cut_offs(y: np.ndarray, p: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def _cut_offs(cells: ScoreCells) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Return every cut-off that makes a difference, with the loans and bads approved at it."""
-    check(y, p)
-    if not len(y):
+    value, n, bads = cells.pd, cells.loans, cells.bads
+    if not len(value):
         return np.empty(0), np.empty(0, np.int64), np.empty(0, np.int64)
-    value, index, n = np.unique(p, return_inverse=True, return_counts=True)
-    bads = np.bincount(index, y, minlength=len(value)).astype(np.int64)
     # Halfway between neighbours; where no float lies between them, the upper one parts them too.
     middle = (value[:-1] + value[1:]) / 2
     between = np.where(middle > value[:-1], middle, value[1:])
@@ -186,7 +189,7 @@ def _cut_offs(y: np.ndarray, p: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.
 def _thinned(
     y: np.ndarray, p: np.ndarray, points: int
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    cut_off, approved, bads = _cut_offs(y, p)
+    cut_off, approved, bads = _cut_offs(ScoreCells.of(y, p))
     if len(cut_off) > points:
         wanted = np.linspace(0, len(y), max(points, 2))
         kept = np.unique(np.searchsorted(approved, wanted))

@@ -16,6 +16,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
+# Equal placements differ by rounding alone: their variance is 0, not 1e-33.
+_NO_VARIANCE = 1e-24
+
 
 @dataclass(frozen=True)
 class Interval:
@@ -56,6 +59,35 @@ def delong(y: np.ndarray, p: np.ndarray) -> tuple[float, float]:
     if not len(of_bads) or not len(of_goods):
         return float("nan"), float("nan")
     return float(of_bads.mean()), _variance(of_bads, of_goods)
+
+
+def delong_cells(goods: np.ndarray, bads: np.ndarray) -> tuple[float, float]:
+    """Return an AUC and its variance from counts by score, the loans of a cell as ties.
+
+    Parameters
+    ----------
+    goods, bads : numpy.ndarray
+        ``(k,) int64``: loans of either kind per cell, in ascending order of the score.
+
+    Returns
+    -------
+    auc, variance : float
+        As :func:`delong` gives them where a cell is a score.
+    """
+    all_goods, all_bads = int(goods.sum()), int(bads.sum())
+    if not all_goods or not all_bads:
+        return float("nan"), float("nan")
+    of_bads = (goods.cumsum() - goods / 2) / all_goods
+    of_goods = 1.0 - (bads.cumsum() - bads / 2) / all_bads
+    area = float((bads * of_bads).sum() / all_bads)
+    if all_goods < 2 or all_bads < 2:
+        return area, float("nan")
+    parts = [
+        (number * (placed - area) ** 2).sum() / ((total - 1) * total)
+        for number, placed, total in ((bads, of_bads, all_bads), (goods, of_goods, all_goods))
+    ]
+    variance = float(sum(parts))
+    return area, variance if variance > _NO_VARIANCE else 0.0
 
 
 def delong_paired(y: np.ndarray, p_a: np.ndarray, p_b: np.ndarray) -> tuple[float, float]:
@@ -109,13 +141,31 @@ def auc_interval(y: np.ndarray, p: np.ndarray, confidence: float) -> Interval:
         has a single loan, the interval is [0, 1]. If all scores are equal, the AUC is one half,
         exactly.
     """
-    area, variance = delong(y, p)
+    smaller = min(int((y == 1).sum()), int((y != 1).sum()))
+    return area_interval(*delong(y, p), smaller, confidence)
+
+
+def area_interval(area: float, variance: float, smaller: int, confidence: float) -> Interval:
+    """Return the interval of an AUC whose variance is known; see :func:`auc_interval`.
+
+    Parameters
+    ----------
+    area, variance : float
+        As :func:`delong` returns them.
+    smaller : int
+        Loans of the smaller class.
+    confidence : float
+        Level, for instance .95.
+
+    Returns
+    -------
+    Interval
+    """
     if math.isnan(area):
         return Interval(area, area, area)
     if math.isnan(variance):
         return Interval(area, 0.0, 1.0)
     if area in (0.0, 1.0):
-        smaller = min(int((y == 1).sum()), int((y != 1).sum()))
         limit = ((1.0 - confidence) / 2.0) ** (1.0 / smaller)
         return Interval(area, limit, 1.0) if area == 1.0 else Interval(area, 0.0, 1.0 - limit)
     logit = math.log(area / (1.0 - area))
@@ -243,8 +293,7 @@ def _variance(of_bads: np.ndarray, of_goods: np.ndarray) -> float:
     if len(of_bads) < 2 or len(of_goods) < 2:
         return float("nan")
     variance = of_bads.var(ddof=1) / len(of_bads) + of_goods.var(ddof=1) / len(of_goods)
-    # Equal placements differ by rounding alone: their variance is 0, not 1e-33.
-    return float(variance) if variance > 1e-24 else 0.0
+    return float(variance) if variance > _NO_VARIANCE else 0.0
 
 
 def _cut(value: float, half: float, limits: tuple[float, float]) -> Interval:
