@@ -291,9 +291,27 @@ class Recipe:
                 f"The loans lack {', '.join(lacking)}, from which {', '.join(self.names)} is"
                 " computed; add the columns, empty where unknown."
             )
-        values = {name: _column(frame[name], ValueType(kind)) for name, kind in self.inputs}
+        typed = {name: _column(frame[name], ValueType(kind)) for name, kind in self.inputs}
+        return self.values(typed, len(frame))
+
+    def values(self, inputs: Mapping[str, Value], n: int) -> dict[str, Value]:
+        """Compute the engineered fields from typed columns; see :meth:`compute`.
+
+        Parameters
+        ----------
+        inputs : mapping of str to Value
+            ``(n,)`` each, by the name of the raw field.
+        n : int
+            Rows.
+
+        Returns
+        -------
+        dict of str to Value
+            The inputs, and each engineered field after those it is computed from.
+        """
+        values = dict(inputs)
         for item in self.derivations:
-            value = item.read.compute(values.__getitem__, self._tables, len(frame))
+            value = item.read.compute(values.__getitem__, self._tables, n)
             if item.outside == "missing":
                 value = _without(value, item.outliers(value))
             values[item.name] = value

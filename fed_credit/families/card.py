@@ -95,7 +95,16 @@ class ScorecardModel:
 
     def score(self, frame: pd.DataFrame) -> np.ndarray:
         """Return the PD of loans, ``(n,) float64``."""
-        return self.rule.default_probability(frame)
+        return self.score_matrix(self.matrix(frame))
+
+    def matrix(self, frame: pd.DataFrame) -> np.ndarray:
+        """Return the points of loans by feature, ``(n, n_features) int64``."""
+        return self.rule.card.points(frame)
+
+    def score_matrix(self, matrix: np.ndarray) -> np.ndarray:
+        """Return the PD of loans by their points, ``(n,) float64``."""
+        card = self.rule.card
+        return self.rule.calibration.default_probability(card, card.total(matrix))
 
     @classmethod
     def read(cls, files: Mapping[str, bytes]) -> ScorecardModel:

@@ -88,7 +88,15 @@ class LogisticModel:
 
     def score(self, frame: pd.DataFrame) -> np.ndarray:
         """Return the PD of loans, ``(n,) float64``."""
-        return sigmoid(self.log_odds(self.design.matrix(frame)))
+        return self.score_matrix(self.matrix(frame))
+
+    def matrix(self, frame: pd.DataFrame) -> np.ndarray:
+        """Return the regression's columns, ``(n, n_columns) float32``."""
+        return self.design.matrix(frame)
+
+    def score_matrix(self, matrix: np.ndarray) -> np.ndarray:
+        """Return the PD of loans by the regression's columns, ``(n,) float64``."""
+        return sigmoid(self.log_odds(matrix))
 
     def log_odds(self, matrix: np.ndarray) -> np.ndarray:
         """Return the log-odds of default of the regression's columns, ``(n,) float64``."""

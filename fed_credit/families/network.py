@@ -91,8 +91,15 @@ class NetworkModel:
 
     def score(self, frame: pd.DataFrame) -> np.ndarray:
         """Return the PD of loans, ``(n,) float64``."""
-        x = self.preprocessor.transform(frame)
-        return default_probability(self.weights, x, self.spec, self.log_odds_offset)
+        return self.score_matrix(self.matrix(frame))
+
+    def matrix(self, frame: pd.DataFrame) -> np.ndarray:
+        """Return the network's columns, ``(n, n_columns) float32``."""
+        return self.preprocessor.transform(frame)
+
+    def score_matrix(self, matrix: np.ndarray) -> np.ndarray:
+        """Return the PD of loans by the network's columns, ``(n,) float64``."""
+        return default_probability(self.weights, matrix, self.spec, self.log_odds_offset)
 
     @classmethod
     def read(

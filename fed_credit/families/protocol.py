@@ -74,6 +74,20 @@ class Model(Protocol):
         """
         ...
 
+    def matrix(self, frame: pd.DataFrame) -> np.ndarray:
+        """Return what the model sees of loans, ``(n, n_columns)``; each row by its own loan alone.
+
+        Raises
+        ------
+        DataError
+            If a feature has no column.
+        """
+        ...
+
+    def score_matrix(self, matrix: np.ndarray) -> np.ndarray:
+        """Return the PD of what :meth:`matrix` gave, ``(n,) float64``; as :meth:`score`."""
+        ...
+
 
 class Banks(Protocol):
     """Whoever puts questions to the banks; each answer is the decoded sum over banks."""

@@ -130,10 +130,14 @@ class Scorecard:
             found[:, k] = np.array(one.points, dtype=np.int64)[found[:, k]]
         return found
 
+    def total(self, points: np.ndarray) -> np.ndarray:
+        """Return the score of points by feature, ``(n,) int64``."""
+        score: np.ndarray = self.base_points + points.sum(axis=1)
+        return score
+
     def score(self, frame: pd.DataFrame) -> np.ndarray:
         """Return the score of each loan, ``(n,) int64``."""
-        score: np.ndarray = self.base_points + self.points(frame).sum(axis=1)
-        return score
+        return self.total(self.points(frame))
 
     def log_odds(self, scores: np.ndarray) -> np.ndarray:
         """Return the log-odds of bad that scores stand for, uncalibrated, ``(n,) float64``."""
