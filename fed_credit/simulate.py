@@ -26,11 +26,13 @@ from fed_credit.files import plain, replacing, write_json, write_text
 from fed_credit.model_file.archive import write_model_file
 from fed_credit.model_file.contents import ModelFile
 from fed_credit.model_file.make import make_model_file
+from fed_credit.model_file.provenance import simulated
+from fed_credit.model_file.samples import COMPARED, Judged, Sample, segments_of, years_of
 from fed_credit.repeat import Repeat, RepeatRunner
 from fed_credit.reporting.html.folder import REPORT_HTML, write_run_report
 from fed_credit.reporting.progress import RunProgress
 from fed_credit.reporting.report import render_report
-from fed_credit.reporting.results import build_results
+from fed_credit.reporting.results import build_results, institution_codes
 from fed_credit.reporting.table import print_results
 from fed_credit.tracking.protocol import SweepJob
 from fed_credit.tracking.session import tracked_run
@@ -215,34 +217,50 @@ def _model_file(
     results: dict[str, Any],
     start_from: Start | None,
 ) -> ModelFile:
-    validation = repeat.parts == Part.VALIDATION
     return make_model_file(
         artefact,
         dataset.schema,
         spec.decision,
-        spec.evaluation.profit,
-        dataset.y[validation],
-        repeat.scores["federated"][validation],
-        evaluation={},
+        spec.evaluation,
+        _judged(spec, dataset, repeat, results),
         reference=None,
-        provenance={
-            "seed": spec.seed,
-            "data_fingerprint": dataset.report.fingerprint,
-            **_time(spec, dataset, repeat.parts),
-            "start": None if start_from is None else dict(start_from.provenance),
-        },
+        provenance=simulated(
+            spec,
+            dataset,
+            repeat.parts,
+            artefact,
+            results["warnings"],
+            None if start_from is None else start_from.provenance,
+        ),
     )
 
 
-def _time(spec: SimulationSpec, dataset: Dataset, parts: np.ndarray) -> dict[str, Any]:
-    """Say up to when loans were observed, and decided of those that the model has seen."""
-    decided = dataset.decided[(parts == Part.TRAIN) | (parts == Part.VALIDATION)]
-    known = not np.isnat(decided).any() and len(decided) > 0
-    return {
-        "as_of": spec.data.target.as_of,
-        "window_months": spec.data.target.window_months,
-        "seen_until": str(decided.max()) if known else None,
-    }
+def _judged(
+    spec: SimulationSpec, dataset: Dataset, repeat: Repeat, results: dict[str, Any]
+) -> Judged:
+    """Take the loans that the file is judged by; of the comparison, what results say of it."""
+    scores = repeat.scores["federated"]
+
+    def sample(part: Part) -> Sample:
+        rows = repeat.parts == part
+        return Sample.of(dataset.y[rows], scores[rows], dataset.decided[rows])
+
+    test = np.flatnonzero(repeat.parts == Part.TEST)
+    return Judged(
+        split=str(spec.data.split.kind),
+        validation=sample(Part.VALIDATION),
+        test=sample(Part.TEST),
+        segments=segments_of(
+            dataset.schema,
+            dataset.features.iloc[test],
+            dataset.exposure[test],
+            (dataset.names, institution_codes(dataset)[test]),
+            dataset.y[test],
+            scores[test],
+        ),
+        years=years_of(dataset.y, dataset.decided),
+        comparison={key: results[key] for key in COMPARED},
+    )
 
 
 def _warnings(spec: SimulationSpec, dataset: Dataset, repeats: Sequence[Repeat]) -> list[str]:

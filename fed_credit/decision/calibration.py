@@ -20,7 +20,7 @@ from fed_credit.models.elementwise import sigmoid
 
 _SMALLEST = 1e-15  # log-odds beyond those of this are taken as those of this
 _STEPS = 100
-_TOLERANCE = 1e-12
+_TOLERANCE = 1e-10
 
 
 @dataclass(frozen=True)
@@ -169,10 +169,14 @@ def fit_calibration(
         return PdCalibration.identity(spec.floor)
     if method is CalibrationMethod.PLATT and min(bad, loans - bad) < spec.min_bads:
         method = CalibrationMethod.SHIFT
-    odds = logit(pd)
-    slope = _slope(odds, goods, bads) if method is CalibrationMethod.PLATT else 1.0
-    if slope <= 0.0:  # a model that ranks the wrong way round is not mended by turning it about
-        method, slope = CalibrationMethod.SHIFT, 1.0
+    odds, slope = logit(pd), 1.0
+    if method is CalibrationMethod.PLATT:
+        line = calibration_line(pd, goods, bads)
+        # A model that ranks the wrong way round is not mended by turning it about.
+        if line is None or line[1] <= 0.0:
+            method = CalibrationMethod.SHIFT
+        else:
+            slope = line[1]
     wanted = bad / loans if rate is None else rate
     shift = _shift(slope * odds, goods + bads, wanted)
     return PdCalibration(
@@ -180,9 +184,28 @@ def fit_calibration(
     )
 
 
-def _slope(odds: np.ndarray, goods: np.ndarray, bads: np.ndarray) -> float:
-    """Fit a logistic regression on the log-odds by Newton's steps; return its slope."""
+def calibration_line(
+    pd: np.ndarray, goods: np.ndarray, bads: np.ndarray
+) -> tuple[float, float] | None:
+    """Fit the line from log-odds of PDs to those of outcomes (Cox, 1958, Biometrika 45).
+
+    Parameters
+    ----------
+    pd : numpy.ndarray
+        ``(k,) float64``: PD of each loan or cell.
+    goods, bads : numpy.ndarray
+        ``(k,)``: how many loans of either kind have it.
+
+    Returns
+    -------
+    (float, float) or None
+        Intercept and slope, 0 and 1 for PDs that hold; None where outcomes do not determine them:
+        one class, one PD, or classes that the PDs part fully.
+    """
     loans = goods + bads
+    if not 0 < bads.sum() < loans.sum():
+        return None
+    odds = logit(pd)
     center = float((loans * odds).sum() / loans.sum())
     x = odds - center
     rate = float(bads.sum() / loans.sum())
@@ -194,14 +217,33 @@ def _slope(odds: np.ndarray, goods: np.ndarray, bads: np.ndarray) -> float:
         mixed = float((weight * x).sum())
         hessian = np.array([[weight.sum(), mixed], [mixed, (weight * x * x).sum()]])
         if np.linalg.det(hessian) <= 0.0:
-            return 1.0  # all loans have one PD: there is nothing to stretch
+            return None
         step = np.linalg.solve(hessian, gradient)
         largest = float(np.abs(step).max())
         step *= min(1.0, 2.0 / largest) if largest > 0 else 1.0
         a, b = a + float(step[0]), b + float(step[1])
         if largest < _TOLERANCE:
-            break
-    return b
+            return a - b * center, b
+    return None
+
+
+def calibration_in_the_large(pd: np.ndarray, goods: np.ndarray, bads: np.ndarray) -> float | None:
+    """Return what has to be added to the log-odds for the mean PD to be the default rate.
+
+    Parameters
+    ----------
+    pd, goods, bads : numpy.ndarray
+        As for :func:`calibration_line`.
+
+    Returns
+    -------
+    float or None
+        None where all loans are of one class.
+    """
+    loans = goods + bads
+    if not 0 < bads.sum() < loans.sum():
+        return None
+    return _shift(logit(pd), loans, float(bads.sum() / loans.sum()))
 
 
 def _shift(odds: np.ndarray, loans: np.ndarray, rate: float) -> float:

@@ -20,8 +20,8 @@ from fed_credit.data.book import Part
 from fed_credit.evaluation.metrics import measure
 from fed_credit.evaluation.paired import differences, is_assessable
 from fed_credit.families.alone import Alone, train_one_bank
+from fed_credit.model_file.fingerprints import versions
 from fed_credit.reporting.html.curves import POINTS, curves
-from fed_credit.reporting.results import versions
 from fed_credit.training.alone import Loans
 
 ALONE, COMMON = "local", "federated"  # contenders, as in a simulation's results

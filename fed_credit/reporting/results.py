@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import platform
 from collections.abc import Sequence
 from dataclasses import asdict
-from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
 import numpy as np
@@ -17,10 +15,9 @@ from fed_credit.evaluation.comparison import RepeatScores, compare
 from fed_credit.evaluation.cut_off import best_cut_off, profit_at
 from fed_credit.evaluation.results import to_json
 from fed_credit.evaluation.sums import measure_sums
+from fed_credit.model_file.fingerprints import versions
 from fed_credit.repeat import Repeat
 from fed_credit.reporting.explanations import explanations
-
-_PACKAGES = ("fed-credit", "flwr", "torch", "numpy", "pandas", "scikit-learn", "hydra-core")
 
 
 def build_results(
@@ -165,14 +162,3 @@ def _decide(
         "bad_rate_approved": float(y[approved].mean()) if approved.any() else float("nan"),
         "profit_per_loan": profit_at(y, p, cut_off, gain, loss),
     }
-
-
-def versions() -> dict[str, str]:
-    """Return the versions that a result's bits depend on."""
-    found = {"python": platform.python_version(), "machine": platform.machine()}
-    for name in _PACKAGES:
-        try:
-            found[name] = version(name)
-        except PackageNotFoundError:
-            found[name] = "not installed"
-    return found
