@@ -25,7 +25,7 @@ from fed_credit.data.reference import ReferenceTable
 _MOST_CATEGORIES = 4096
 
 
-def _edges_and_labels(arguments: Sequence[object]) -> tuple[list[float], list[str]]:
+def bucket_labels(arguments: Sequence[object]) -> tuple[list[float], list[str]]:
     """Read ``10, 20`` or ``"low", 10, "middle", 20, "high"``."""
     edges = [argument for argument in arguments if isinstance(argument, float)]
     labels = [argument for argument in arguments if isinstance(argument, str)]
@@ -48,14 +48,14 @@ def _edges_and_labels(arguments: Sequence[object]) -> tuple[list[float], list[st
 
 def bucket(x: np.ndarray, *limits: float | str) -> Text:
     """Return the label of the bucket a number lies in; a limit belongs to the bucket above."""
-    edges, labels = _edges_and_labels(limits)
+    edges, labels = bucket_labels(limits)
     codes = np.searchsorted(np.array(edges), x, side="right").astype(np.int64)
     return Text(np.where(np.isnan(x), -1, codes), tuple(labels))
 
 
 def bucket_type(types: Sequence[Type], arguments: Arguments) -> Type:
     """Return the labels as values."""
-    return Type(ValueType.TEXT, tuple(_edges_and_labels(arguments[1:])[1]))
+    return Type(ValueType.TEXT, tuple(bucket_labels(arguments[1:])[1]))
 
 
 def bucket_index(x: np.ndarray, *edges: float) -> np.ndarray:
@@ -66,13 +66,13 @@ def bucket_index(x: np.ndarray, *edges: float) -> np.ndarray:
 
 def bucket_index_type(types: Sequence[Type], arguments: Arguments) -> Type:
     """Refuse limits in the wrong order."""
-    _edges_and_labels(arguments[1:])
+    bucket_labels(arguments[1:])
     return NUMBER
 
 
 def prefix(text: Text, length: float) -> Text:
     """Return the first characters."""
-    return text.map(lambda word: _beginning(word, length))
+    return text.map(lambda word: prefix_of(word, length))
 
 
 def prefix_type(types: Sequence[Type], arguments: Arguments) -> Type:
@@ -80,26 +80,28 @@ def prefix_type(types: Sequence[Type], arguments: Arguments) -> Type:
     length = arguments[1]
     if not isinstance(length, float) or not length.is_integer() or not 1 <= length <= 100:
         raise ArgumentError("the length must be a whole number from 1 to 100", 1)
-    return _mapped(types[0], lambda word: _beginning(word, length))
+    return _mapped(types[0], lambda word: prefix_of(word, length))
 
 
-def _beginning(word: str, length: float) -> str | None:
+def prefix_of(word: str, length: float) -> str | None:
+    """Return the first characters of one category; None where only blanks are left."""
     # Categories have no blanks around them, wherever they come from.
     return word[: int(length)].strip() or None
 
 
-def _digits_of(word: str) -> str | None:
+def digits_of(word: str) -> str | None:
+    """Return the digits of one category; None where it has none."""
     return "".join(letter for letter in word if letter in "0123456789") or None
 
 
 def digits(text: Text) -> Text:
     """Return the digits alone; missing where there are none."""
-    return text.map(_digits_of)
+    return text.map(digits_of)
 
 
 def digits_type(types: Sequence[Type], arguments: Arguments) -> Type:
     """Return the digits of the values."""
-    return _mapped(types[0], _digits_of)
+    return _mapped(types[0], digits_of)
 
 
 def _mapped(text: Type, change: Callable[[str], str | None]) -> Type:
