@@ -117,7 +117,15 @@ class TreesModel:
 
     def score(self, frame: pd.DataFrame) -> np.ndarray:
         """Return the PD of loans, ``(n,) float64``."""
-        return self.ensemble.default_probability(self.made_of.matrix(frame))
+        return self.score_matrix(self.matrix(frame))
+
+    def matrix(self, frame: pd.DataFrame) -> np.ndarray:
+        """Return the columns of the trees, ``(n, n_columns) float32``."""
+        return self.made_of.matrix(frame)
+
+    def score_matrix(self, matrix: np.ndarray) -> np.ndarray:
+        """Return the PD of loans by the columns of the trees, ``(n,) float64``."""
+        return self.ensemble.default_probability(matrix)
 
     @cached_property
     def _readable(self) -> DecisionTree | None:
