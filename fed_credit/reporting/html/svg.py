@@ -153,6 +153,8 @@ class Plot:
         Whether ticks are shown in percent.
     x_ticks : sequence of float or None
         Instead of those found.
+    x_labels : sequence of Text or None
+        What stands at ``x_ticks`` where these are places, not numbers: months.
     height : float
         In pixels of a chart :data:`WIDTH` wide.
     """
@@ -165,6 +167,7 @@ class Plot:
     x_percent: bool = False
     y_percent: bool = False
     x_ticks: Sequence[float] | None = None
+    x_labels: Sequence[Text] | None = None
     height: float = 290
     _body: list[str] = field(default_factory=list)
 
@@ -207,6 +210,15 @@ class Plot:
                 if y is not None:
                     self.mark(x, y, style, 3.2)
 
+    def band(
+        self, xs: Sequence[float], lo: Sequence[float], hi: Sequence[float], colour: str
+    ) -> None:
+        """Fill the room between two lines."""
+        there = [f"{self.at_x(x):.1f},{self.at_y(y):.1f}" for x, y in zip(xs, hi, strict=True)]
+        back = [f"{self.at_x(x):.1f},{self.at_y(y):.1f}" for x, y in zip(xs, lo, strict=True)]
+        points = " ".join([*there, *reversed(back)])
+        self._body.append(f'<polygon points="{points}" fill="{colour}"/>')
+
     def mark(self, x: float, y: float, style: Style, size: float = 4.5) -> None:
         """Draw one mark with a light rim."""
         shape = mark(style.mark, self.at_x(x), self.at_y(y), style.colour, size)
@@ -245,8 +257,10 @@ class Plot:
         parts += [rule(left, foot, right, foot, "#666"), rule(left, top, left, foot, "#666")]
         for values, percent, is_x in ((xs, self.x_percent, True), (ys, self.y_percent, False)):
             step = min((b - a for a, b in pairwise(values)), default=1.0)
-            for value in values:
-                label = tick_label(value, step, percent)
+            for place, value in enumerate(values):
+                label: Text | str = tick_label(value, step, percent)
+                if is_x and self.x_labels is not None:
+                    label = self.x_labels[place]
                 if is_x:
                     # The last label must not run over the edge.
                     anchor = "end" if self.at_x(value) > WIDTH - 18 else "middle"
