@@ -1,0 +1,154 @@
+"""``fed-credit retrain``: a challenger on matured labels, and whether it stands."""
+
+from __future__ import annotations
+
+import argparse
+import getpass
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from fed_credit.commands.parser import Parser
+from fed_credit.errors import ConfigurationError
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from fed_credit.config.retrain import RetrainSpec
+    from fed_credit.config.spec import SimulationSpec
+    from fed_credit.retraining.gate import GateResult
+
+
+def run_command(arguments: Sequence[str]) -> int:
+    """Run ``fed-credit retrain``.
+
+    Parameters
+    ----------
+    arguments : sequence of str
+        What follows ``retrain`` on the command line.
+
+    Returns
+    -------
+    int
+        0, whether a challenger passed, failed, or none was due.
+
+    Raises
+    ------
+    FedCreditError
+        If the user can mend what went wrong.
+    """
+    given = _parser().parse_intermixed_args(list(arguments))
+    from fed_credit.config.retrain import load_retrain
+    from fed_credit.config.serve import load_serve
+
+    where = load_serve(given.home).registry
+    spec = load_retrain(given.home)
+    as_of = _day(given.as_of)
+    if given.deploy is not None:
+        return _over_banks(given, where, spec, as_of)
+    simulation = _simulation([*spec.overrides, *given.overrides])
+
+    from fed_credit.registry.registry import Registry
+    from fed_credit.retraining.retrain import Request, retrain
+
+    request = Request(as_of, simulation, given.actor, given.force, given.dry_run)
+    with Registry.open(where) as registry:
+        outcome = retrain(
+            given.home, registry, spec, request, lambda line: print(line, flush=True)
+        )
+    if outcome.gate is not None:
+        _table(outcome.gate)
+    return 0
+
+
+def _parser() -> Parser:
+    parser = Parser(
+        prog="fed-credit retrain",
+        usage="fed-credit retrain [--home HOME] [--as-of DATE] [KEY=VALUE ...] [--force]"
+        " [--dry-run] [--deploy OPERATOR_HOME]",
+        description="Train a challenger if it is due by schedule, drift or new labels: on labels"
+        " that are mature as of the day, without the newest matured vintage. On that vintage it"
+        " has to beat the champion, and must not hurt any bank beyond a limit; else it stays a"
+        " candidate. HOME/retrain.yaml says when, how and by how much. What follows from it is in"
+        " the registry, with its figures.",
+        allow_abbrev=False,
+    )
+    parser.add_argument(
+        "overrides", nargs="*", metavar="KEY=VALUE", help="of the run, as for fed-credit simulate"
+    )
+    parser.add_argument(
+        "--home", type=Path, default=Path(), metavar="HOME", help="the home (default: here)"
+    )
+    parser.add_argument(
+        "--as-of", metavar="DATE", help="the day, YYYY-MM-DD; nothing later counts (default: today)"
+    )
+    parser.add_argument("--force", action="store_true", help="train although nothing is due")
+    parser.add_argument(
+        "--dry-run", action="store_true", help="say whether it is due, and train nothing"
+    )
+    parser.add_argument(
+        "--deploy",
+        type=Path,
+        metavar="OPERATOR_HOME",
+        help="train over the banks of a deployment instead of loans at hand",
+    )
+    parser.add_argument(
+        "--actor", default=getpass.getuser(), metavar="NAME", help="who does it (default: you)"
+    )
+    parser.add_argument("--debug", action="store_true", help="show the traceback of every error")
+    return parser
+
+
+def _day(text: str | None) -> np.datetime64:
+    import numpy as np
+
+    from fed_credit.data.target import parse_date
+
+    return np.datetime64("today", "D") if text is None else parse_date("--as-of", text)
+
+
+def _simulation(overrides: Sequence[str]) -> SimulationSpec:
+    from dataclasses import replace
+
+    from fed_credit.config.load import compose
+
+    for text in overrides:
+        if text.startswith(("run_dir=", "resume=")):
+            raise ConfigurationError(
+                f"{text} cannot be used here: a retraining makes a folder of its own in HOME/runs."
+            )
+    spec = compose([*overrides, "run_dir=retrain"])
+    return spec if spec.progress is not None else replace(spec, progress=False)
+
+
+def _over_banks(
+    given: argparse.Namespace, where: str, spec: RetrainSpec, as_of: np.datetime64
+) -> int:
+    from fed_credit.retraining.over_banks import retrain_over_banks
+
+    retrain_over_banks(given, where, spec, as_of)
+    return 0
+
+
+def _table(gate: GateResult) -> None:
+    from rich.console import Console
+    from rich.markup import escape
+    from rich.table import Table
+
+    key = gate.measure
+    table = Table(title=f"The newest matured vintage by bank ({key})", title_justify="left")
+    for name in ("bank", "loans", "bads", "champion", "challenger", "gain", "interval", "state"):
+        table.add_column(name, justify="left" if name in ("bank", "state") else "right")
+    rows = [*((bank.name, bank.gain, bank.state) for bank in gate.banks)]
+    for name, gain, state in (*rows, ("all", gate.overall, "")):
+        known = gain.gain[key]
+        figures = ["–"] * 4
+        if known.value == known.value:
+            figures = [
+                f"{gain.champion[key]:.4f}",
+                f"{gain.challenger[key]:.4f}",
+                f"{known.value:+.4f}",
+                f"{known.lo:+.4f} to {known.hi:+.4f}",
+            ]
+        table.add_row(escape(name), f"{gain.loans:,}", f"{gain.bads:,}", *figures, state)
+    Console().print(table)
