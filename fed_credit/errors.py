@@ -46,6 +46,22 @@ class TrackingError(FedCreditError):
     """A tracker that fails although the run requires it."""
 
 
+class StorageError(FedCreditError):
+    """A database of Fed Credit's own that cannot be reached, read or written, or was changed."""
+
+
+class RegistryError(FedCreditError):
+    """A version of a model that is not registered, or a move that the registry does not allow."""
+
+
+class DecisionLogError(FedCreditError):
+    """A decision that is not in the log, or cannot be written to it."""
+
+
+class ServingError(FedCreditError):
+    """A service that cannot start, or cannot do what it was asked."""
+
+
 class DeploymentError(FedCreditError):
     """A SuperLink or a proxy that cannot be reached, or refuses."""
 

@@ -1,0 +1,363 @@
+"""The decision log: append-only, chained, written before a decision is answered."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from sqlalchemy import func, insert, select
+from sqlalchemy.exc import IntegrityError
+
+from fed_credit.decision.policy import VERDICTS
+from fed_credit.decision_log.records import (
+    Decision,
+    Kind,
+    Override,
+    Purge,
+    Row,
+    decision_of,
+    decision_row,
+    override_of,
+    override_row,
+)
+from fed_credit.decision_log.retention import purge, purges
+from fed_credit.decision_log.tables import CHAIN, ENTRIES, LAYOUT
+from fed_credit.decision_log.verify import problems
+from fed_credit.errors import DecisionLogError
+from fed_credit.storage import chain
+from fed_credit.storage.clock import now, utc
+from fed_credit.storage.database import Database
+
+__all__ = ["Decision", "DecisionLog", "Override"]
+
+
+class DecisionLog:
+    """Decisions and overrides, in an SQLite file or on a PostgreSQL server.
+
+    Any number of threads and processes may use one log at once.
+
+    Parameters
+    ----------
+    database : Database
+        Where it lies; :meth:`open` opens it.
+    """
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    @classmethod
+    def open(cls, where: str | Path, *, create: bool = False, durable: bool = True) -> DecisionLog:
+        """Open a log.
+
+        Parameters
+        ----------
+        where : str or Path
+            A file, or an address like ``postgresql+psycopg://HOST/DATABASE`` without a password.
+        create : bool
+            Whether to make it where there is none.
+        durable : bool
+            Whether a decision is on the disk when :meth:`append` returns. If not, a power failure
+            may cost the last moments; that of a process costs nothing.
+
+        Returns
+        -------
+        DecisionLog
+            A context manager that closes its connections.
+
+        Raises
+        ------
+        ConfigurationError
+            If the address cannot be used.
+        StorageError
+            Here and below: if the database is not there, fails, or is no decision log.
+        """
+        return cls(Database.open(where, LAYOUT, create=create, durable=durable))
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close all connections."""
+        self._database.close()
+
+    @property
+    def where(self) -> str:
+        """What it is and where it lies, for messages."""
+        return self._database.where
+
+    def append(self, decisions: Sequence[Decision]) -> None:
+        """Write decisions in one transaction; on return they are there, or none is.
+
+        Raises
+        ------
+        DecisionLogError
+            If one cannot be written as JSON, or its id is there already.
+        """
+        self.write([decision_row(decision) for decision in decisions])
+
+    def write(self, rows: Sequence[Row]) -> int:
+        """Write rows in one transaction; return the number of the last one."""
+        if not rows:
+            return 0
+        try:
+            with self._database.writing() as connection:
+                end = chain.head(connection, CHAIN)
+                links = chain.extended(end, [row.content for row in rows])
+                fresh = [{**vars(row), **vars(link)} for row, link in zip(rows, links, strict=True)]
+                connection.execute(insert(ENTRIES), fresh)
+                chain.advance(connection, CHAIN, links[-1])
+        except IntegrityError:
+            raise DecisionLogError(
+                "A decision of this id is in the log already; give each a new one."
+            ) from None
+        return links[-1].number
+
+    def check_writable(self) -> None:
+        """Write nothing, but as if; for a service that asks whether the log works again."""
+        with self._database.writing() as connection:
+            end = chain.head(connection, CHAIN)
+            chain.advance(connection, CHAIN, chain.Link(end.number, "", end.hash))
+
+    def get(self, id: str) -> Decision:
+        """Return a decision.
+
+        Raises
+        ------
+        DecisionLogError
+            If it is not there.
+        """
+        with self._database.reading() as connection:
+            content = connection.scalar(
+                select(ENTRIES.c.content).where(ENTRIES.c.kind == Kind.DECISION, ENTRIES.c.id == id)
+            )
+        if content is None:
+            raise _unknown(id)
+        return decision_of(content)
+
+    def overrides(self, id: str) -> list[Override]:
+        """Return what people decided in place of a decision, the oldest first."""
+        with self._database.reading() as connection:
+            rows = connection.execute(
+                select(ENTRIES.c.number, ENTRIES.c.content)
+                .where(ENTRIES.c.kind == Kind.OVERRIDE, ENTRIES.c.id == id)
+                .order_by(ENTRIES.c.number)
+            ).all()
+        return [override_of(row.number, row.content) for row in rows]
+
+    def override(self, id: str, verdict: str, *, reason: str, actor: str) -> Override:
+        """Note that a person decided otherwise; the decision stays as it is.
+
+        Parameters
+        ----------
+        id : str
+            Of the decision.
+        verdict : str
+            ``approve``, ``refer`` or ``decline``.
+        reason, actor : str
+            Why, and who.
+
+        Returns
+        -------
+        Override
+
+        Raises
+        ------
+        DecisionLogError
+            If there is no such decision or verdict, or no reason or actor is given.
+        """
+        if verdict not in VERDICTS:
+            raise DecisionLogError(
+                f"There is no verdict {verdict!r}; choose one of {', '.join(VERDICTS)}."
+            )
+        _said(actor, reason)
+        self.get(id)
+        row = override_row(id, now(), verdict, reason, actor)
+        return override_of(self.write([row]), row.content)
+
+    def recent(
+        self, most: int = 50, *, before: str | None = None, verdict: str | None = None
+    ) -> list[Decision]:
+        """Return decisions, the newest first.
+
+        Parameters
+        ----------
+        most : int
+            So many at most.
+        before : str, optional
+            Id of a decision: only those written before it, as the next page of a list.
+        verdict : str, optional
+            Only of this verdict.
+
+        Returns
+        -------
+        list of Decision
+
+        Raises
+        ------
+        DecisionLogError
+            If ``before`` is not there.
+        """
+        query = select(ENTRIES.c.content).where(ENTRIES.c.kind == Kind.DECISION)
+        with self._database.reading() as connection:
+            if before is not None:
+                number = connection.scalar(
+                    select(ENTRIES.c.number).where(
+                        ENTRIES.c.kind == Kind.DECISION, ENTRIES.c.id == before
+                    )
+                )
+                if number is None:
+                    raise _unknown(before)
+                query = query.where(ENTRIES.c.number < number)
+            if verdict is not None:
+                query = query.where(ENTRIES.c.verdict == verdict)
+            found = connection.scalars(query.order_by(ENTRIES.c.number.desc()).limit(most)).all()
+        return [decision_of(content) for content in found]
+
+    def read(
+        self, since: str | None, until: str | None, most: int = 10_000
+    ) -> Iterator[list[Decision]]:
+        """Read decisions in the order in which they were written, in pieces.
+
+        Parameters
+        ----------
+        since, until : str or None
+            Times, ISO 8601: from ``since`` on and before ``until``; None is from the beginning, or
+            to what is there when the reading begins.
+        most : int
+            Decisions in a piece at most.
+
+        Yields
+        ------
+        list of Decision
+            Never empty.
+
+        Raises
+        ------
+        ConfigurationError
+            If a time is none.
+        """
+        times = []
+        if since is not None:
+            times.append(ENTRIES.c.time >= utc("since", since))
+        if until is not None:
+            times.append(ENTRIES.c.time < utc("until", until))
+        with self._database.reading() as connection:
+            first, last = connection.execute(
+                select(func.min(ENTRIES.c.number), func.max(ENTRIES.c.number)).where(*times)
+            ).one()
+        if first is None:
+            return
+        reached = first - 1
+        while reached < last:
+            with self._database.reading() as connection:  # none is held open while a piece is used
+                rows = connection.execute(
+                    select(ENTRIES.c.number, ENTRIES.c.content)
+                    .where(ENTRIES.c.number > reached, ENTRIES.c.number <= last)
+                    .where(ENTRIES.c.kind == Kind.DECISION, *times)
+                    .order_by(ENTRIES.c.number)
+                    .limit(most)
+                ).all()
+            if not rows:
+                return
+            reached = rows[-1].number
+            yield [decision_of(row.content) for row in rows]
+
+    def purge(self, before: str, *, actor: str, reason: str) -> int:
+        """Remove the beginning of the log, whose time is over, and note that it was removed.
+
+        Rows go from the first one on, up to the first that is not older than ``before``; so what
+        stays is one piece, and its chain holds.
+
+        Parameters
+        ----------
+        before : str
+            A time, ISO 8601: older rows go.
+        actor, reason : str
+            Who purges, and why.
+
+        Returns
+        -------
+        int
+            Decisions that went; overrides among the rows go too, and are not counted.
+
+        Raises
+        ------
+        ConfigurationError
+            If ``before`` is no time.
+        DecisionLogError
+            If no actor or reason is given.
+        """
+        _said(actor, reason)
+        return purge(self._database, utc("before", before), actor=actor, reason=reason)
+
+    def purges(self) -> list[Purge]:
+        """Return what was removed, the oldest purge first."""
+        with self._database.reading() as connection:
+            return purges(connection)
+
+    def counts(self) -> dict[str, int]:
+        """Return how many decisions there are, by verdict.
+
+        Returns
+        -------
+        dict of str to int
+            By verdict; and ``decisions``, ``overrides`` and ``purged`` decisions in all.
+        """
+        with self._database.reading() as connection:
+            rows = connection.execute(
+                select(ENTRIES.c.kind, ENTRIES.c.verdict, func.count()).group_by(
+                    ENTRIES.c.kind, ENTRIES.c.verdict
+                )
+            ).all()
+            gone = sum(one.decisions for one in purges(connection))
+        found = {str(verdict): 0 for verdict in VERDICTS}
+        found |= {verdict: n for kind, verdict, n in rows if kind == Kind.DECISION}
+        return {
+            **found,
+            "decisions": sum(n for kind, _, n in rows if kind == Kind.DECISION),
+            "overrides": sum(n for kind, _, n in rows if kind == Kind.OVERRIDE),
+            "purged": gone,
+        }
+
+    def verify(self, *, anchor: str | None = None) -> list[str]:
+        """Follow the chain from its beginning, or from what a purge left.
+
+        Parameters
+        ----------
+        anchor : str, optional
+            Hash of a row, or its beginning, noted earlier, that the log must still hold.
+
+        Returns
+        -------
+        list of str
+            A phrase for each thing that is wrong; empty if all is as it was written.
+        """
+        with self._database.reading() as connection:
+            return list(problems(connection, anchor))
+
+    def end(self) -> chain.Head:
+        """Return number and hash of the last row, to note elsewhere."""
+        with self._database.reading() as connection:
+            return chain.peek(connection, CHAIN)
+
+
+def _unknown(id: str) -> DecisionLogError:
+    return DecisionLogError(
+        f"The log has no decision {id!r}; fed-credit decisions list shows the newest."
+    )
+
+
+def _said(actor: str, reason: str) -> None:
+    for name, text in (("actor", actor), ("reason", reason)):
+        if not text.strip():
+            raise DecisionLogError(f"This needs a {name}; say --{name} TEXT.")

@@ -1,0 +1,93 @@
+"""Whether a decision log is whole."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from typing import Any
+
+from sqlalchemy import Connection, Row, select
+
+from fed_credit.decision_log.records import Kind, purge_of
+from fed_credit.decision_log.tables import CHAIN, ENTRIES, PURGE_CHAIN, PURGES
+from fed_credit.storage import chain
+
+_AT_ONCE = 2_000
+
+
+def problems(connection: Connection, anchor: str | None = None) -> Iterator[str]:
+    """Say what is wrong with a log.
+
+    Parameters
+    ----------
+    connection : Connection
+        That sees one state of it.
+    anchor : str, optional
+        Hash of a row, or its beginning, that must be there.
+
+    Yields
+    ------
+    str
+        A phrase for each fault.
+    """
+    rows = connection.execute(select(PURGES).order_by(PURGES.c.number)).all()
+    links = [chain.Link(row.number, row.content, row.hash) for row in rows]
+    yield from chain.faults(links, chain.START, chain.peek(connection, PURGE_CHAIN), "purge")
+    start = chain.START
+    for row in rows:
+        try:
+            done = purge_of(row.content)
+        except (TypeError, ValueError):
+            yield f"purge {row.number} cannot be read"
+            continue
+        if (done.number, done.last) != (row.number, row.last) or done.first != start.number + 1:
+            yield f"purge {row.number} does not go with those before it"
+        start = chain.Head(done.last, done.last_hash)
+    found: list[str] = []
+    seen = _Seen(anchor)
+    yield from chain.faults(
+        seen.links(connection, start.number, found), start, chain.peek(connection, CHAIN), "row"
+    )
+    yield from found
+    if not seen.anchored:
+        yield f"no row has the hash {anchor}"
+
+
+class _Seen:
+    """Reads all rows once, in pieces, and looks at them on the way."""
+
+    def __init__(self, anchor: str | None) -> None:
+        self._anchor = anchor
+        self.anchored = anchor is None
+
+    def links(self, connection: Connection, gone: int, found: list[str]) -> Iterator[chain.Link]:
+        reached = -1
+        while True:
+            rows = connection.execute(
+                select(ENTRIES)
+                .where(ENTRIES.c.number > reached)
+                .order_by(ENTRIES.c.number)
+                .limit(_AT_ONCE)
+            ).all()
+            if not rows:
+                return
+            for row in rows:
+                if row.number <= gone:
+                    found.append(f"row {row.number} was purged and is still there")
+                    continue
+                if not _as_it_says(row):
+                    found.append(f"row {row.number} is found by what its content does not say")
+                if self._anchor is not None and row.hash.startswith(self._anchor):
+                    self.anchored = True
+                yield chain.Link(row.number, row.content, row.hash)
+            reached = rows[-1].number
+
+
+def _as_it_says(row: Row[Any]) -> bool:
+    """Return whether the columns to search by hold what the content holds."""
+    try:
+        body = json.loads(row.content)
+        name = body["id" if row.kind == Kind.DECISION else "decision"]
+        return (name, body["time"], body["verdict"]) == (row.id, row.time, row.verdict)
+    except (KeyError, TypeError, ValueError):
+        return False

@@ -1,0 +1,1 @@
+"""Models by version and stage: who promoted what, when and why, with a way back."""

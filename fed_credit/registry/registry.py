@@ -1,0 +1,392 @@
+"""The registry of a bank's or an operator's models."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+from sqlalchemy import Connection, func, insert, select
+
+from fed_credit.errors import RegistryError
+from fed_credit.model_file.archive import Opened, opened
+from fed_credit.registry.records import Entry, Event, Kind, Prints, Stage, Version
+from fed_credit.registry.rules import KINDS, SINGLE, champions, check_move, stages
+from fed_credit.registry.tables import CHAIN, EVENTS, LAYOUT, MODELS
+from fed_credit.registry.verify import problems
+from fed_credit.storage import chain
+from fed_credit.storage.clock import now
+from fed_credit.storage.database import Database
+
+__all__ = ["Event", "Registry", "Stage", "Version"]
+
+
+class Registry:
+    """Models by version and stage, in an SQLite file or on a PostgreSQL server.
+
+    Each change is one transaction: it is there as a whole, with its event, or not at all. Any
+    number of threads and processes may use one registry at once.
+
+    Parameters
+    ----------
+    database : Database
+        Where it lies; :meth:`open` opens it.
+    """
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    @classmethod
+    def open(cls, where: str | Path, *, create: bool = False) -> Registry:
+        """Open a registry.
+
+        Parameters
+        ----------
+        where : str or Path
+            A file, or an address like ``postgresql+psycopg://HOST/DATABASE`` without a password.
+        create : bool
+            Whether to make it where there is none.
+
+        Returns
+        -------
+        Registry
+            A context manager that closes its connections.
+
+        Raises
+        ------
+        ConfigurationError
+            If the address cannot be used.
+        StorageError
+            Here and below: if the database is not there, fails, or is no registry.
+        """
+        return cls(Database.open(where, LAYOUT, create=create))
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close all connections."""
+        self._database.close()
+
+    @property
+    def where(self) -> str:
+        """What it is and where it lies, for messages."""
+        return self._database.where
+
+    def register(
+        self,
+        body: bytes,
+        *,
+        actor: str,
+        reason: str,
+        details: Mapping[str, Any] | None = None,
+        stage: Stage = Stage.CANDIDATE,
+    ) -> Version:
+        """Take in a model's file.
+
+        Parameters
+        ----------
+        body : bytes
+            The whole file, as :func:`fed_credit.model_file.archive.packed` makes it.
+        actor, reason : str
+            Who registers it, and why.
+        details : mapping of str to object, optional
+            Plain values that go with it.
+        stage : Stage
+            Where it shall stand; moved there in the same transaction.
+
+        Returns
+        -------
+        Version
+            The new one; or, of a model that is there (by the hash of its manifest), that one. Such
+            a model is moved only if ``stage`` is another than candidate.
+
+        Raises
+        ------
+        ArtefactError
+            If it is no whole model's file.
+        RegistryError
+            If it cannot move to the stage, or actor or reason is empty.
+        """
+        _said(actor, reason)
+        model = opened(body, "to register")
+        family = model.model.artefact.spec.family
+        prints = Prints(model.sha256, hashlib.sha256(body).hexdigest(), family)
+        with self._database.writing() as connection:
+            log = _Log(connection, actor, reason, details or {})
+            number = connection.scalar(
+                select(MODELS.c.number).where(MODELS.c.sha256 == model.sha256)
+            )
+            if number is None:
+                number = 1 + (connection.scalar(select(func.max(MODELS.c.number))) or 0)
+                connection.execute(
+                    insert(MODELS).values(number=number, sha256=model.sha256, body=body)
+                )
+                log.add(Kind.REGISTERED, number, None, Stage.CANDIDATE, prints)
+            if stage is not Stage.CANDIDATE and log.stage(number) is not stage:
+                _move(log, number, stage)
+            log.write()
+            return _version(log.entries, number)
+
+    def move(
+        self,
+        number: int,
+        stage: Stage,
+        *,
+        actor: str,
+        reason: str,
+        details: Mapping[str, Any] | None = None,
+    ) -> Event:
+        """Move a version to another stage.
+
+        A new champion (challenger) retires the former one in the same transaction.
+
+        Parameters
+        ----------
+        number : int
+            The version.
+        stage : Stage
+            Where it shall stand; see :data:`fed_credit.registry.rules.ALLOWED`.
+        actor, reason : str
+            Who moves it, and why.
+        details : mapping of str to object, optional
+            Plain values that go with it, such as the figures of the comparison.
+
+        Returns
+        -------
+        Event
+            Of this version.
+
+        Raises
+        ------
+        RegistryError
+            If there is no such version, the move is not allowed, or actor or reason is empty.
+        """
+        _said(actor, reason)
+        with self._database.writing() as connection:
+            log = _Log(connection, actor, reason, details or {})
+            _move(log, number, stage)
+            return log.write()
+
+    def roll_back(self, *, actor: str, reason: str) -> Event:
+        """Make the champion before the present one champion again, and retire the present one.
+
+        Done again, it goes one further back. After a champion was retired without another, it
+        brings the one before.
+
+        Parameters
+        ----------
+        actor, reason : str
+            Who rolls back, and why.
+
+        Returns
+        -------
+        Event
+            Of the version that is champion now.
+
+        Raises
+        ------
+        RegistryError
+            If there was none before.
+        """
+        _said(actor, reason)
+        with self._database.writing() as connection:
+            log = _Log(connection, actor, reason, {})
+            line, present = champions(log.entries), log.holder(Stage.CHAMPION)
+            former = line if present is None else line[:-1]
+            if not former:
+                raise RegistryError(
+                    "There is no champion before this one to roll back to; promote another version."
+                )
+            log.replace(Stage.CHAMPION)
+            number = former[-1]
+            log.add(Kind.ROLLED_BACK, number, log.stage(number), Stage.CHAMPION)
+            return log.write()
+
+    def versions(self) -> list[Version]:
+        """Return all versions, the first one first."""
+        entries = [entry for entry, _ in self._entries()]
+        return [_version(entries, number) for number in stages(entries)]
+
+    def version(self, number: int) -> Version:
+        """Return a version.
+
+        Raises
+        ------
+        RegistryError
+            Here and below: if there is none of this number.
+        """
+        return _version([entry for entry, _ in self._entries()], number)
+
+    def champion(self) -> Version | None:
+        """Return the version that decides, if there is one."""
+        return self._holder(Stage.CHAMPION)
+
+    def challenger(self) -> Version | None:
+        """Return the version that is tried beside the champion, if there is one."""
+        return self._holder(Stage.CHALLENGER)
+
+    def history(self, number: int | None = None) -> list[Event]:
+        """Return what happened, to a version or to all, the oldest event first."""
+        found = self._entries()
+        if number is not None:
+            _version([entry for entry, _ in found], number)
+        return [entry.event(digest) for entry, digest in found if number in (None, entry.version)]
+
+    def body(self, number: int) -> bytes:
+        """Return a version's file."""
+        with self._database.reading() as connection:
+            found = connection.scalar(select(MODELS.c.body).where(MODELS.c.number == number))
+        if found is None:
+            raise _no_version(number)
+        return bytes(found)
+
+    def model(self, number: int) -> Opened:
+        """Return a version's model; every hash in its file is checked.
+
+        Raises
+        ------
+        ArtefactError
+            If its file was changed in the database.
+        """
+        return opened(self.body(number), f"version {number} of {self.where}")
+
+    def latest(self) -> int:
+        """Return the number of the newest event, 0 if there is none; costs one look-up."""
+        with self._database.reading() as connection:
+            return chain.peek(connection, CHAIN).number
+
+    def verify(self, *, anchor: str | None = None) -> list[str]:
+        """Check the chain of events, what follows from it, and the hash of every file.
+
+        Parameters
+        ----------
+        anchor : str, optional
+            Hash of an event, or its beginning, noted earlier, that the history must still hold.
+
+        Returns
+        -------
+        list of str
+            A phrase for each thing that is wrong; empty if all is as it was written.
+        """
+        with self._database.reading() as connection:
+            return list(problems(connection, anchor))
+
+    def _entries(self) -> list[tuple[Entry, str]]:
+        with self._database.reading() as connection:
+            return _read(connection)
+
+    def _holder(self, stage: Stage) -> Version | None:
+        entries = [entry for entry, _ in self._entries()]
+        standing = stages(entries)
+        return next((_version(entries, n) for n, now_ in standing.items() if now_ is stage), None)
+
+
+class _Log:
+    """The events of one change, and what they follow from."""
+
+    def __init__(
+        self, connection: Connection, actor: str, reason: str, details: Mapping[str, Any]
+    ) -> None:
+        self._connection = connection
+        self._about = (actor, reason, details)
+        self._end = chain.head(connection, CHAIN)  # from here on nobody else writes
+        self.entries = [entry for entry, _ in _read(connection)]
+        self._known = len(self.entries)
+        self._time = now()
+
+    def stage(self, number: int) -> Stage:
+        found = stages(self.entries).get(number)
+        if found is None:
+            raise _no_version(number)
+        return found
+
+    def holder(self, stage: Stage) -> int | None:
+        return next((n for n, held in stages(self.entries).items() if held is stage), None)
+
+    def replace(self, stage: Stage) -> None:
+        """Retire the version that has a stage, if one has."""
+        former = self.holder(stage)
+        if former is not None:
+            self.add(Kind.REPLACED, former, stage, Stage.RETIRED)
+
+    def add(
+        self,
+        kind: Kind,
+        number: int,
+        before: Stage | None,
+        after: Stage,
+        model: Prints | None = None,
+    ) -> None:
+        actor, reason, details = self._about
+        place = len(self.entries) + 1
+        self.entries.append(
+            Entry(place, self._time, actor, kind, number, before, after, reason, details, model)
+        )
+
+    def write(self) -> Event:
+        """Write the new events; return the last one."""
+        fresh = self.entries[self._known :]
+        links = chain.extended(self._end, [entry.text() for entry in fresh])
+        if links:
+            self._connection.execute(insert(EVENTS), [vars(link) for link in links])
+            chain.advance(self._connection, CHAIN, links[-1])
+        return self.entries[-1].event(links[-1].hash if links else self._end.hash)
+
+
+def _move(log: _Log, number: int, stage: Stage) -> None:
+    before = log.stage(number)
+    check_move(number, before, stage)
+    if stage in SINGLE:
+        log.replace(stage)
+    log.add(KINDS[stage], number, before, stage)
+
+
+def _read(connection: Connection) -> list[tuple[Entry, str]]:
+    rows = connection.execute(
+        select(EVENTS.c.content, EVENTS.c.hash).order_by(EVENTS.c.number)
+    ).all()
+    try:
+        return [(Entry.of(row.content), row.hash) for row in rows]
+    except (KeyError, TypeError, ValueError):
+        raise RegistryError(
+            "The registry's events cannot be read; see what fed-credit registry verify says."
+        ) from None
+
+
+def _version(entries: Sequence[Entry], number: int) -> Version:
+    for entry in entries:
+        if entry.version == number and entry.model is not None:
+            stage = stages(entries)[number]
+            return Version(
+                number,
+                entry.model.sha256,
+                entry.model.family,
+                stage,
+                entry.time,
+                entry.actor,
+                entry.reason,
+            )
+    raise _no_version(number)
+
+
+def _no_version(number: int) -> RegistryError:
+    return RegistryError(
+        f"The registry has no version {number}; fed-credit registry list shows what there is."
+    )
+
+
+def _said(actor: str, reason: str) -> None:
+    for name, text in (("actor", actor), ("reason", reason)):
+        if not text.strip():
+            raise RegistryError(f"A change of the registry needs a {name}; say --{name} TEXT.")

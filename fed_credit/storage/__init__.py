@@ -1,0 +1,1 @@
+"""What registry and decision log share: databases by file or address, append-only, hash-chained."""
