@@ -91,10 +91,15 @@ class DecisionPolicy:
         codes[pd >= self.decline_from] = 2
         return codes
 
+    @property
+    def factor_and_offset(self) -> tuple[float, float]:
+        """Points per unit of log-odds, and the score at even odds."""
+        factor = self.points.pdo / math.log(2.0)
+        return factor, self.points.base_score - factor * math.log(self.points.base_odds)
+
     def scores(self, log_odds: np.ndarray) -> np.ndarray:
         """Return the score of log-odds of default, ``(n,) int64``; more points mean less risk."""
-        factor = self.points.pdo / math.log(2.0)
-        offset = self.points.base_score - factor * math.log(self.points.base_odds)
+        factor, offset = self.factor_and_offset
         found: np.ndarray = np.rint(offset - factor * log_odds).astype(np.int64)
         return found
 

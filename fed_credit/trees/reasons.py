@@ -24,7 +24,7 @@ from fed_credit.trees.workers import Workers
 
 
 @dataclass(frozen=True, eq=False)
-class _Paths:
+class Paths:
     """The paths to all leaves, with one entry for each column that is on the path.
 
     Parameters
@@ -58,7 +58,7 @@ class Reasons:
 
     def __init__(self, ensemble: Ensemble) -> None:
         self._ensemble = ensemble
-        self._paths = _paths(ensemble)
+        self.paths = _paths(ensemble)
         expected = sum(_expected(tree) for tree in ensemble.trees)
         self.expected = ensemble.base * MARGIN_UNIT + expected
         """Mean log-odds of the training loans, to which a loan's contributions are added."""
@@ -87,7 +87,7 @@ class Reasons:
         bins = self._ensemble.bins
         codes = np.ascontiguousarray(bins.codes(matrix).T)
         out = np.zeros((len(matrix), len(bins.names)))
-        paths = self._paths
+        paths = self.paths
 
         def explain(rows: slice) -> None:
             found = np.zeros((len(bins.names), rows.stop - rows.start))
@@ -99,6 +99,29 @@ class Reasons:
 
         Workers(threads).over_rows(len(matrix), explain)
         return out
+
+    def pattern_table(self, largest: int) -> tuple[np.ndarray, np.ndarray] | None:
+        """Return what each leaf adds for every pattern, for whoever explains one loan at a time.
+
+        Parameters
+        ----------
+        largest : int
+            Numbers that the table may hold.
+
+        Returns
+        -------
+        (numpy.ndarray, numpy.ndarray) or None
+            ``(n_leaves,) int64``: where a leaf's part of the table begins, and the table, float64:
+            for each pattern one number per column of the path. None if it would be larger.
+        """
+        depths = np.diff(self.paths.offsets)
+        sizes = depths << depths
+        if sizes.sum() > largest:
+            return None
+        starts = np.cumsum([0, *sizes])[:-1].astype(np.int64)
+        table = np.zeros(int(sizes.sum()))
+        _all_patterns(self.paths.values, self.paths.offsets, self.paths.shares, starts, table)
+        return starts, table
 
 
 def _expected(tree: Tree) -> float:
@@ -117,7 +140,7 @@ def _share(tree: Tree, at: int, left: int) -> float:
     return int(tree.hessians[left]) / total if total else 0.5
 
 
-def _paths(ensemble: Ensemble) -> _Paths:
+def _paths(ensemble: Ensemble) -> Paths:
     last = ensemble.bins.last_bins
     values: list[float] = []
     sizes: list[int] = []
@@ -142,7 +165,7 @@ def _paths(ensemble: Ensemble) -> _Paths:
             above = (max(low, row[BIN] + 1), high, missing and not goes, share * (1.0 - left))
             waiting.append((row[LEFT] + 1, {**path, column: above}))
             waiting.append((row[LEFT], {**path, column: below}))
-    return _Paths(
+    return Paths(
         np.array(values),
         np.cumsum([0, *sizes]).astype(np.int64),
         np.array([entry[:4] for entry in entries], np.int64).reshape(-1, 4),
@@ -182,6 +205,22 @@ def _pattern(pattern: int, shares: np.ndarray, value: float, out: np.ndarray) ->
             factor *= power / (d - power)
             total += coefficients[power] * factor
         out[k] = value * (((pattern >> k) & 1) - shares[k]) * total
+
+
+@compiled
+def _all_patterns(
+    values: np.ndarray,
+    offsets: np.ndarray,
+    shares: np.ndarray,
+    starts: np.ndarray,
+    table: np.ndarray,
+) -> None:
+    """Fill the table of :meth:`Reasons.pattern_table`."""
+    for leaf in range(len(values)):
+        first, d = offsets[leaf], offsets[leaf + 1] - offsets[leaf]
+        for pattern in range(1 << d):
+            at = starts[leaf] + pattern * d
+            _pattern(pattern, shares[first : first + d], values[leaf], table[at : at + d])
 
 
 @compiled
