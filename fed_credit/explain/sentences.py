@@ -15,6 +15,9 @@ _UNITS = {
     "USD": "美元",
     "CNY": "元",
 }
+MOST_LOG_ODDS = 50.0
+"""More than this is said as this."""
+
 _ANSWERS = {True: ("yes", "是"), False: ("no", "否")}
 
 
@@ -41,28 +44,44 @@ def sentence(
     (str, str)
         In English and in Chinese.
     """
+    pieces = (
+        opening(feature, field),
+        shown(value, "" if field is None else field.unit),
+        closing(amount, unit),
+    )
+    en, zh = ("".join(piece[language] for piece in pieces) for language in range(2))
+    return en, zh
+
+
+def opening(feature: str, field: Field | None) -> tuple[str, str]:
+    """Return how the sentences about a feature begin, in English and in Chinese."""
     labels: Mapping[str, str] = {} if field is None else field.label
     en, zh = labels.get("en") or feature, labels.get("zh") or labels.get("en") or feature
-    en, zh = (f"{en[:1].upper()}{en[1:]}", zh)
-    value_en, value_zh = _shown(value, "" if field is None else field.unit)
+    return f"{en[:1].upper()}{en[1:]} is ", f"{zh}为"
+
+
+def closing(amount: float, unit: str) -> tuple[str, str]:
+    """Return how sentences end that say what a value cost, in English and in Chinese."""
     if unit == "points":
         points = round(amount)
         fewer = f"{points} point{'' if points == 1 else 's'} fewer than the best class"
-        return f"{en} is {value_en}: {fewer}.", f"{zh}为{value_zh}：比最优档少 {points} 分。"
-    times = f"{math.exp(min(amount, 50.0)):.2f}"
+        return f": {fewer}.", f"：比最优档少 {points} 分。"
+    times = f"{math.exp(min(amount, MOST_LOG_ODDS)):.2f}"
     return (
-        f"{en} is {value_en}: multiplies the odds of default by {times} against an average loan.",
-        f"{zh}为{value_zh}：与平均贷款相比，违约几率变为 {times} 倍。",
+        f": multiplies the odds of default by {times} against an average loan.",
+        f"：与平均贷款相比，违约几率变为 {times} 倍。",
     )
 
 
-def _shown(value: float | str | bool | None, unit: str) -> tuple[str, str]:
+def shown(value: float | str | bool | None, unit: str) -> tuple[str, str]:
+    """Return how a value is written, in English and in Chinese."""
     if value is None:
         return "missing", "缺失"
     if isinstance(value, bool):
         return _ANSWERS[value]
     if isinstance(value, str):
         return value, value
+    value += 0.0  # there is no minus zero
     text = f"{value:,.0f}" if abs(value) >= 1000 or value == int(value) else f"{value:.4g}"
     if unit == "%":
         return f"{text}%", f"{text}%"

@@ -2,21 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from enum import StrEnum
+from functools import cached_property
 
 import numpy as np
 import pandas as pd
 
-from fed_credit.config.names import EXACT_FAMILIES
 from fed_credit.data.recipe import Recipe
-from fed_credit.data.records import engineer
-from fed_credit.data.schema import Field
-from fed_credit.data.validate import Validated, validate
+from fed_credit.data.schema import Field, Schema
+from fed_credit.data.validate import Validated
 from fed_credit.decision.calibration import logit
 from fed_credit.decision.policy import VERDICTS, Verdict
-from fed_credit.explain.reasons import reasons as exact_reasons
+from fed_credit.errors import ArtefactError
+from fed_credit.explain.explainer import Explainer, explainer_of
+from fed_credit.explain.words import Ranked, Told, plain_values, ranked, told
+from fed_credit.features.preprocessor import engineered
 from fed_credit.model_file.contents import ModelFile
+from fed_credit.scorecard.points import Scorecard
+from fed_credit.scoring.intake import Intake
 from fed_credit.scoring.result import ReasonText, ScoredTable, Scores
 
 
@@ -40,14 +45,24 @@ class Scorer:
     def __init__(self, model: ModelFile) -> None:
         self.model = model
         self._artefact = model.artefact
-        names = [feature.name for feature in self._artefact.model.features]
-        self._recipe = Recipe.of(model.schema, names)
-        made = set(self._recipe.names)
+        features = self._artefact.model.features
+        names = [feature.name for feature in features]
+        recipe = Recipe.of(model.schema, names)
+        made = set(recipe.names)
         own = [name for name in names if name not in made]
         self.inputs: tuple[str, ...] = tuple(
-            dict.fromkeys([*own, *(name for name, _ in self._recipe.inputs)])
+            dict.fromkeys([*own, *(name for name, _ in recipe.inputs)])
         )
         """Fields of an application that the model looks at, engineered ones by their raw fields."""
+        self._intake = Intake(model.schema, self.inputs, recipe, {})
+        self._features = tuple(names)
+        self._kinds = {feature.name: feature.kind for feature in features}
+        for feature in features:
+            if feature.recipe not in (None, Recipe.of(model.schema, [feature.name])):
+                raise ArtefactError(
+                    f"The model computes '{feature.name}' otherwise than its schema says; make its"
+                    " file anew from the run."
+                )
 
     @property
     def fields(self) -> dict[str, Field]:
@@ -71,19 +86,39 @@ class Scorer:
         SchemaError
             If an input has no column.
         """
-        schema = self.model.schema
-        columns = [name for name in self.inputs if name in raw.columns]
-        checked = validate(raw[columns], schema, needed=self.inputs)
-        return engineer(checked, schema, self._recipe)
+        self._intake.require(list(map(str, raw.columns)), "The table")
+        return self._intake.take({name: raw[name] for name in self.inputs}, raw.index)
+
+    def intake(self, schema: Schema, factors: Mapping[str, float]) -> Intake:
+        """Return what :meth:`validated` reads by, for a source with spellings and units of its own.
+
+        Parameters
+        ----------
+        schema : Schema
+            The model's, with the source's spelling of dates.
+        factors : mapping of str to float
+            By field, what the source's numbers are multiplied by.
+        """
+        return replace(self._intake, schema=schema, factors=factors)
 
     def scores(self, frame: pd.DataFrame) -> Scores:
         """Score validated loans, ``(n, ...)`` as :meth:`validated` gives them."""
-        model_pd = self._artefact.score(frame)
-        policy = self.model.policy
+        return self.scored(self.matrix(frame))
+
+    def matrix(self, frame: pd.DataFrame) -> np.ndarray:
+        """Return what the model sees of validated loans, ``(n, n_columns)``."""
+        if not all(name in frame for name in self._features):
+            frame = engineered(self._artefact.model.features, frame)
+        return self._artefact.model.matrix(frame)
+
+    def scored(self, matrix: np.ndarray) -> Scores:
+        """Score what :meth:`matrix` gave."""
+        model, policy = self._artefact.model, self.model.policy
+        model_pd = model.score_matrix(matrix)
         pd_ = self.model.calibration.apply(model_pd)
-        return Scores(
-            model_pd, pd_, self._points(frame, pd_), policy.grades(pd_), policy.verdicts(pd_)
-        )
+        card = self._card
+        points = policy.scores(logit(pd_)) if card is None else card.total(matrix)
+        return Scores(model_pd, pd_, points, policy.grades(pd_), policy.verdicts(pd_))
 
     def table(self, raw: pd.DataFrame, explain: Explain = Explain.DECLINED) -> ScoredTable:
         """Check, score and explain a table of raw records.
@@ -106,39 +141,102 @@ class Scorer:
         """
         raw = raw.reset_index(drop=True)
         checked = self.validated(raw)
-        scores = self.scores(checked.frame)
-        chosen = np.zeros(len(checked.frame), dtype=bool)
-        if explain is Explain.ALL:
-            chosen[:] = True
-        elif explain is Explain.DECLINED:
-            chosen = scores.verdict == VERDICTS.index(Verdict.DECLINE)
-        told: list[tuple[ReasonText, ...]] = [()] * len(chosen)
-        rows = np.flatnonzero(chosen)
-        for row, found in zip(rows.tolist(), self.reasons(checked.frame.iloc[rows]), strict=True):
-            told[row] = found
+        matrix = self.matrix(checked.frame)
+        scores = self.scored(matrix)
+        told: list[tuple[ReasonText, ...]] = [()] * len(matrix)
+        rows = self.explained(scores, explain)
+        if len(rows):
+            found = self._reasons(checked.frame.iloc[rows], matrix[rows])
+            for row, texts in zip(rows.tolist(), found, strict=True):
+                told[row] = texts
         return ScoredTable(
             checked.frame.index.to_numpy(np.int64), scores, tuple(told), checked.rejected
         )
 
+    def explained(self, scores: Scores, explain: Explain) -> np.ndarray:
+        """Return the rows that get reasons, ``(k,) int64``."""
+        if explain is Explain.ALL:
+            return np.arange(len(scores.pd))
+        if explain is Explain.DECLINED:
+            return np.flatnonzero(scores.verdict == VERDICTS.index(Verdict.DECLINE))
+        return np.zeros(0, np.int64)
+
     def reasons(self, frame: pd.DataFrame) -> Sequence[tuple[ReasonText, ...]]:
         """Return the reasons for validated loans' scores, most important first."""
-        if not len(frame) or self._artefact.spec.family not in EXACT_FAMILIES:
-            return [()] * len(frame)
-        found = exact_reasons(
-            self._artefact, frame, self.model.policy.reasons, self.model.schema.fields
+        return self._reasons(frame, self.matrix(frame))
+
+    def ranked(self, matrix: np.ndarray, top: int | None = None) -> tuple[Ranked, str] | None:
+        """Rank what the features cost some loans.
+
+        Parameters
+        ----------
+        matrix : numpy.ndarray
+            Their rows of :meth:`matrix`.
+        top : int, optional
+            Reasons per loan at most; as many as the policy says by default.
+
+        Returns
+        -------
+        (Ranked, str) or None
+            And the unit of the amounts; None if the model cannot be taken apart.
+        """
+        if self._explainer is None:
+            return None
+        lost = self._explainer.lost(matrix)
+        return ranked(lost.amounts, self.model.policy.reasons if top is None else top), lost.unit
+
+    def told(
+        self, found: tuple[Ranked, str], frame: pd.DataFrame, languages: Sequence[str]
+    ) -> Told:
+        """Put ranked features of validated loans into words."""
+        assert self._explainer is not None
+        return told(
+            found[0],
+            self._explainer.features,
+            frame.__getitem__,
+            self._kinds,
+            self.model.schema.fields,
+            found[1],
+            languages,
         )
+
+    def _reasons(self, frame: pd.DataFrame, matrix: np.ndarray) -> Sequence[tuple[ReasonText, ...]]:
+        found = self.ranked(matrix) if len(frame) else None
+        if found is None:
+            return [()] * len(frame)
+        order, unit = found
+        words = self.told(found, frame, ("en", "zh"))
+        assert words.en is not None and words.zh is not None and self._explainer is not None
+        n, names = len(frame), self._explainer.features
+        values = {name: plain_values(frame[name], self._kinds[name]) for name in names}
+        en, zh = words.en.to_pylist(), words.zh.to_pylist()
+        costs = order.amounts.tolist()
         return [
             tuple(
-                ReasonText(one.feature, one.value, one.amount, each.unit, one.en, one.zh)
-                for one in each.reasons
+                ReasonText(
+                    names[k],
+                    values[names[k]][row],
+                    costs[row][place],
+                    unit,
+                    en[place * n + row],
+                    zh[place * n + row],
+                )
+                for place, k in enumerate(features)
+                if k >= 0
             )
-            for each in found
+            for row, features in enumerate(order.features.tolist())
         ]
 
-    def _points(self, frame: pd.DataFrame, pd_: np.ndarray) -> np.ndarray:
-        if self._artefact.spec.family == "scorecard":
-            from fed_credit.families.card import ScorecardModel
+    @cached_property
+    def _explainer(self) -> Explainer | None:
+        return explainer_of(self._artefact)
 
-            assert isinstance(self._artefact.model, ScorecardModel)
-            return self._artefact.model.rule.card.score(frame)
-        return self.model.policy.scores(logit(pd_))
+    @cached_property
+    def _card(self) -> Scorecard | None:
+        """The points of a scorecard, which are its score; None for other families."""
+        if self._artefact.spec.family != "scorecard":
+            return None
+        from fed_credit.families.card import ScorecardModel
+
+        assert isinstance(self._artefact.model, ScorecardModel)
+        return self._artefact.model.rule.card

@@ -1,0 +1,230 @@
+"""Reasons of many loans at once: which features cost most, and what to say of them.
+
+A sentence is made of a beginning, a value and an end. Few of each are different once numbers are
+rounded as they are written, so each is written once, by :mod:`fed_credit.explain.sentences`, and
+the pieces of all loans are put together column by column.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from fed_credit.data.schema import Field, Kind
+from fed_credit.explain.sentences import MOST_LOG_ODDS, closing, opening, shown
+
+_NO_FEATURE = -1
+_GRID = 2**28  # above this a rounded number has too few bits left to say which side it is on
+_NEAR = 2.0**-20  # of the middle between two roundings: such numbers are written one by one
+
+
+@dataclass(frozen=True, eq=False)
+class Ranked:
+    """The features that cost each loan most.
+
+    Parameters
+    ----------
+    features : numpy.ndarray
+        ``(n, top) int64``: positions of features, most important first; -1 for none.
+    amounts : numpy.ndarray
+        ``(n, top) float64``: what each cost; 0 for none.
+    """
+
+    features: np.ndarray
+    amounts: np.ndarray
+
+
+def ranked(amounts: np.ndarray, top: int) -> Ranked:
+    """Rank what features cost loans.
+
+    Parameters
+    ----------
+    amounts : numpy.ndarray
+        ``(n, n_features) float64``; positive where a feature takes from a good score.
+    top : int
+        Features per loan at most.
+
+    Returns
+    -------
+    Ranked
+        Positive amounts, falling; equal ones in the order of the features.
+    """
+    n, top = len(amounts), min(top, amounts.shape[1])
+    features = np.full((n, top), _NO_FEATURE, np.int64)
+    costs = np.zeros((n, top))
+    left, rows = np.array(amounts), np.arange(n)
+    for place in range(top):
+        best = left.argmax(axis=1)
+        cost = left[rows, best]
+        left[rows, best] = -np.inf
+        costs[:, place] = np.where(cost > 0.0, cost, 0.0)
+        features[:, place] = np.where(cost > 0.0, best, _NO_FEATURE)
+    return Ranked(features, costs)
+
+
+@dataclass(frozen=True, eq=False)
+class Told:
+    """Sentences, in the order of the ranks: all loans' first reasons, then all second ones.
+
+    Parameters
+    ----------
+    en, zh : pyarrow.Array
+        ``(top * n,) string``, null where a loan has no such reason; None in a language that was
+        not asked for.
+    """
+
+    en: pa.Array | None
+    zh: pa.Array | None
+
+
+def told(
+    found: Ranked,
+    names: Sequence[str],
+    columns: Callable[[str], pd.Series],
+    kinds: Mapping[str, Kind],
+    fields: Mapping[str, Field],
+    unit: str,
+    languages: Sequence[str] = ("en", "zh"),
+) -> Told:
+    """Put ranked features into words; the same as :func:`~fed_credit.explain.sentences.sentence`.
+
+    Parameters
+    ----------
+    found : Ranked
+        Of ``n`` loans.
+    names : sequence of str
+        Features, in the order of their positions.
+    columns : callable
+        Returns a feature's column of these loans, ``(n,)``.
+    kinds : mapping of str to Kind
+        Kind of each feature.
+    fields : mapping of str to Field
+        Of the schema, for labels and units.
+    unit : str
+        Of the amounts: ``points`` or ``log-odds``.
+    languages : sequence of str
+        Those wanted, of ``en`` and ``zh``.
+
+    Returns
+    -------
+    Told
+    """
+    feature = found.features.ravel(order="F")
+    amount = found.amounts.ravel(order="F")
+    n = len(found.features)
+    order = np.argsort(feature, kind="stable")
+    edges = np.searchsorted(feature[order], np.arange(len(names) + 1))
+    nothing = np.flatnonzero(feature == _NO_FEATURE)
+    parts: dict[str, list[pa.Array]] = {
+        language: [pa.nulls(len(nothing), pa.string())] for language in languages
+    }
+    for k, name in enumerate(names):
+        own = order[edges[k] : edges[k + 1]]
+        if not len(own):
+            continue
+        field = fields.get(name)
+        written = _values(columns(name), own % n, kinds[name], "" if field is None else field.unit)
+        ended = _ends(amount[own], unit)
+        for place, language in enumerate(("en", "zh")):
+            if language in languages:
+                start = opening(name, field)[place]
+                parts[language].append(
+                    pc.binary_join_element_wise(
+                        pa.scalar(start), written.take(place), ended.take(place), ""
+                    )
+                )
+    # order holds the loans without a reason first, as -1 sorts before all features.
+    back = np.empty(len(order), np.int64)
+    back[order] = np.arange(len(order))
+    joined = {
+        language: pa.concat_arrays(found).take(pa.array(back)) for language, found in parts.items()
+    }
+    return Told(joined.get("en"), joined.get("zh"))
+
+
+@dataclass(frozen=True, eq=False)
+class _Pieces:
+    """Texts that occur, by language, and which of them each entry has."""
+
+    texts: Sequence[tuple[str, str]]
+    codes: np.ndarray
+
+    def take(self, language: int) -> pa.Array:
+        own = pa.array([text[language] for text in self.texts], pa.string())
+        return own.take(pa.array(self.codes))
+
+
+def _values(column: pd.Series, rows: np.ndarray, kind: Kind, unit: str) -> _Pieces:
+    """Write the values of some loans."""
+    if kind is Kind.CATEGORICAL:
+        if not isinstance(column.dtype, pd.CategoricalDtype):
+            column = column.astype("category")
+        words = [shown(str(word), unit) for word in column.cat.categories]
+        codes = column.cat.codes.to_numpy()[rows].astype(np.int64)
+        return _Pieces([*words, shown(None, unit)], np.where(codes < 0, len(words), codes))
+    values = column.to_numpy(dtype=np.float64)[rows]
+    if kind is Kind.BOOLEAN:
+        answers = [shown(False, unit), shown(True, unit), shown(None, unit)]
+        return _Pieces(answers, np.where(np.isnan(values), 2, values > 0.0).astype(np.int64))
+    codes, first = _alike(_as_written(values))
+    numbers = values[first].tolist()
+    return _Pieces([shown(None if x != x else x, unit) for x in numbers], codes)
+
+
+def plain_values(column: pd.Series, kind: Kind) -> list[float | str | bool | None]:
+    """Return a feature's values as plain Python, None where missing."""
+    if kind is Kind.CATEGORICAL:
+        return [None if value is None or value != value else str(value) for value in column]
+    numbers: list[float | str | bool | None] = [
+        None if value != value else value for value in column.to_numpy(dtype=np.float64).tolist()
+    ]
+    if kind is Kind.BOOLEAN:
+        return [None if value is None else float(value) > 0.0 for value in numbers]
+    return numbers
+
+
+def _ends(amounts: np.ndarray, unit: str) -> _Pieces:
+    """Write what values cost."""
+    keys = amounts
+    if unit != "points":
+        # Rounded ones are positive, and those that are kept as they are negative.
+        keys = _rounded(100.0 * np.exp(np.minimum(amounts, MOST_LOG_ODDS)), -amounts)
+    codes, first = _alike(keys)
+    return _Pieces([closing(amount, unit) for amount in amounts[first].tolist()], codes)
+
+
+def _alike(keys: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return the group of each key, NaN being one like others, and each group's first member."""
+    codes, _ = pd.factorize(keys, use_na_sentinel=False)
+    first = np.empty(int(codes.max(initial=-1)) + 1, np.int64)
+    first[codes[::-1]] = np.arange(len(codes))[::-1]
+    return codes, first
+
+
+def _as_written(values: np.ndarray) -> np.ndarray:
+    """Return numbers that are equal only where :func:`shown` writes the same, NaN where missing."""
+    size = np.abs(values)
+    whole = np.rint(values)
+    large = (size >= 1000.0) | (whole == values) | np.isnan(values)
+    with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
+        # Four significant digits, with their power of ten, as one number.
+        power = np.floor(np.log10(np.where(large, 1.0, size)))
+        scaled = size * 10.0 ** (3.0 - power)
+        digits = _rounded(scaled, np.full(len(values), np.nan))
+    # What is large has no fraction; what is small gets one that says the power of ten, and four
+    # digits before it, where values that are kept as they are have three at most.
+    small = np.copysign(digits + (power + 400.0) / 1024.0, values)
+    small = np.where(np.isnan(digits) | (power < -300.0), values, small)
+    return np.where(large, whole, small)
+
+
+def _rounded(scaled: np.ndarray, otherwise: np.ndarray) -> np.ndarray:
+    """Round, but where it is uncertain to which side, take the other value instead."""
+    fraction = scaled - np.floor(scaled)
+    unsure = (np.abs(fraction - 0.5) < _NEAR) | (scaled > _GRID)
+    return np.where(unsure, otherwise, np.rint(scaled))
