@@ -64,8 +64,9 @@ def dispatch(
     head, rest = (arguments[0], arguments[1:]) if arguments else ("--help", ())
     if head in ("-h", "--help"):
         print(f"usage: fed-credit {command} SUBCOMMAND ...{options}\n")
+        width = max(8, *(len(name) + 2 for name in subcommands))
         for name, (text, _) in subcommands.items():
-            print(f"  {name:<8}{text}")
+            print(f"  {name:<{width}}{text}")
         print(f"\nfed-credit {command} SUBCOMMAND --help tells more.")
         return 0
     if head in subcommands:

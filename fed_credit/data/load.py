@@ -29,6 +29,7 @@ def load_dataset(
     schema_dir: Path,
     seed: int,
     at_one_bank: bool = False,
+    schema: Schema | None = None,
 ) -> Dataset:
     """Read a source and return the labelled loans of the institutions that take part.
 
@@ -52,6 +53,8 @@ def load_dataset(
     at_one_bank : bool, default=False
         Whether a bank of a deployment loads its own loans: one institution will then do, and loans
         of one outcome too.
+    schema : Schema or None
+        What the fields are, of whoever holds it; None to read what ``data.schema`` names.
 
     Returns
     -------
@@ -75,7 +78,8 @@ def load_dataset(
         raise ConfigurationError(
             f"data.max_rejected_share={spec.max_rejected_share} must lie between 0 and 1."
         )
-    schema = resolve_schema(spec.schema, schema_dir)
+    if schema is None:
+        schema = resolve_schema(spec.schema, schema_dir)
     check_roles(schema, spec)
     fields = schema.features(
         spec.decision_point,

@@ -10,6 +10,7 @@ from typing import Any
 import yaml
 
 from fed_credit.data.schema import SPELLING, Field, Kind, Schema, parse_schema
+from fed_credit.errors import SchemaError
 
 _DEFAULTS = Field("", Kind.DATE)
 
@@ -43,6 +44,14 @@ def read_schema(text: str, where: str) -> Schema:
     SchemaError
         If it is no schema.
     """
+    # Names that stand for sections can be nested until a short text fills the memory.
+    loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+    try:
+        aliased = any(isinstance(event, yaml.AliasEvent) for event in yaml.parse(text, loader))
+    except yaml.YAMLError:
+        aliased = False  # what is wrong is said below
+    if aliased:
+        raise SchemaError(f"{where} refers to its own sections (*name); write them out.")
     return parse_schema(text, where)
 
 
@@ -56,9 +65,13 @@ def _field(item: Field) -> dict[str, Any]:
             continue
         if each.name != "kind" and value == getattr(_DEFAULTS, each.name):
             continue
-        if isinstance(value, tuple):
-            value = list(value)
-        elif isinstance(value, Mapping):
-            value = dict(value)
-        body[each.name] = value.value if isinstance(value, Enum) else value
+        body[each.name] = _plain(value)
     return body
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {str(name): _plain(item) for name, item in value.items()}
+    if isinstance(value, tuple):
+        return [_plain(item) for item in value]
+    return value.value if isinstance(value, Enum) else value

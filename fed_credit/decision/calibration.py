@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -181,6 +181,36 @@ def fit_calibration(
     shift = _shift(slope * odds, goods + bads, wanted)
     return PdCalibration(
         shift, slope, spec.floor, str(method), loans, bad, wanted, long_run=rate is not None
+    )
+
+
+def moved_to(
+    calibration: PdCalibration, pd: np.ndarray, loans: np.ndarray, rate: float
+) -> PdCalibration:
+    """Return a calibration whose mean PD is a long-run default rate; its slope stays.
+
+    Parameters
+    ----------
+    calibration : PdCalibration
+        What is moved.
+    pd : numpy.ndarray
+        ``(k,) float64``: the model's PDs.
+    loans : numpy.ndarray
+        ``(k,) int64``: how many loans have each; at least one in all.
+    rate : float
+        Above 0 and below 1.
+
+    Returns
+    -------
+    PdCalibration
+    """
+    none = calibration.method == CalibrationMethod.NONE
+    return replace(
+        calibration,
+        shift=_shift(calibration.slope * logit(pd), loans, rate),
+        method=str(CalibrationMethod.SHIFT) if none else calibration.method,
+        default_rate=rate,
+        long_run=True,
     )
 
 

@@ -9,7 +9,6 @@ import hashlib
 import io
 import json
 import zipfile
-import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,10 +23,9 @@ from fed_credit.errors import ArtefactError, ConfigurationError, SchemaError
 from fed_credit.files import plain, replacing
 from fed_credit.model_file.card import CARDS, cards
 from fed_credit.model_file.contents import ModelFile
+from fed_credit.model_file.unpack import FORMAT, MANIFEST, changes, read_body, unpacked
 
-FORMAT = 1
 SUFFIX = ".fcm"
-MANIFEST, SIGNATURE = "manifest.json", "signature.json"
 _MODEL, _SCHEMA = "model/", "schema.yaml"
 _CALIBRATION, _POLICY, _EVALUATION, _REFERENCE, _PROVENANCE = (
     "calibration.json",
@@ -36,7 +34,6 @@ _CALIBRATION, _POLICY, _EVALUATION, _REFERENCE, _PROVENANCE = (
     "reference.json",
     "provenance.json",
 )
-_LARGEST = 2**29  # bytes of a model's file, unpacked
 _NO_TIME = (1980, 1, 1, 0, 0, 0)
 
 
@@ -152,13 +149,7 @@ def open_model_file(path: Path) -> Opened:
     ArtefactError
         If it is missing, damaged, changed, or of another format; says which part.
     """
-    try:
-        body = path.read_bytes()
-    except OSError as error:
-        raise ArtefactError(
-            f"Model {path} cannot be read ({error.strerror or error}); check the path."
-        ) from None
-    return opened(body, str(path))
+    return opened(read_body(path), str(path))
 
 
 def opened(body: bytes, where: str) -> Opened:
@@ -177,62 +168,17 @@ def opened(body: bytes, where: str) -> Opened:
             reference=json.loads(parts[_REFERENCE]),
             provenance=json.loads(parts[_PROVENANCE]),
         )
-    except (ConfigurationError, SchemaError, LookupError, TypeError, ValueError) as error:
+    except (
+        ConfigurationError,
+        SchemaError,
+        LookupError,
+        RecursionError,  # of JSON that is nothing but brackets
+        TypeError,
+        ValueError,
+    ) as error:
         reason = str(error).rstrip(".")
         raise ArtefactError(f"Model {where} cannot be read ({reason}); restore it.") from None
     return Opened(model, identity(parts), body, parts)
-
-
-def unpacked(body: bytes, where: str) -> dict[str, bytes]:
-    """Return the parts of a model's file as they lie there, unchecked.
-
-    Raises
-    ------
-    ArtefactError
-        If it is no model's file, or would fill the memory.
-    """
-    try:
-        with zipfile.ZipFile(io.BytesIO(body)) as archive:
-            infos = archive.infolist()
-            if sum(info.file_size for info in infos) > _LARGEST:
-                raise ArtefactError(f"Model {where} is larger than a model can be; refused.")
-            if len({info.filename for info in infos}) < len(infos):
-                raise ArtefactError(f"Model {where} holds a part twice; refused.")
-            parts = {info.filename: archive.read(info) for info in infos}
-    except (
-        zipfile.BadZipFile,
-        zlib.error,
-        EOFError,
-        NotImplementedError,
-        RuntimeError,
-        ValueError,
-    ):
-        raise ArtefactError(
-            f"{where} is no model's file, or not a whole one; copy it again."
-        ) from None
-    if MANIFEST not in parts:
-        raise ArtefactError(f"{where} is no model's file: it has no {MANIFEST}.")
-    return parts
-
-
-def changes(parts: Mapping[str, bytes]) -> list[str]:
-    """Return what is not as the manifest says, a phrase for each part; empty if all is."""
-    try:
-        manifest = json.loads(parts[MANIFEST])
-        if manifest["format"] != FORMAT:
-            return [f"its format is {manifest['format']}, and this version reads {FORMAT}"]
-        expected = {str(name): str(digest) for name, digest in manifest["files"].items()}
-    except (AttributeError, LookupError, TypeError, ValueError):
-        return [f"'{MANIFEST}' cannot be read"]
-    found = []
-    for name, digest in expected.items():
-        if name not in parts:
-            found.append(f"'{name}' is missing")
-        elif hashlib.sha256(parts[name]).hexdigest() != digest:
-            found.append(f"'{name}' is not what the manifest says")
-    for name in sorted(set(parts) - set(expected) - {MANIFEST, SIGNATURE}):
-        found.append(f"'{name}' was added")
-    return found
 
 
 def _json(body: Any) -> bytes:
