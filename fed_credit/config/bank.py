@@ -157,7 +157,8 @@ def load_bank(path: Path) -> BankSpec:
     try:
         spec = build(BankSpec, merged(common, own))
         _check(spec)
-        return replace(spec, schema=_schema(spec.schema, home), source=_source(spec.source, home))
+        source = own_source(spec.source, home)
+        return replace(spec, schema=_schema(spec.schema, home), source=source)
     except ConfigurationError as error:
         raise ConfigurationError(f"{file}: {error}") from None
 
@@ -231,7 +232,7 @@ def _schema(name: str, home: Path) -> str:
     return str(path)
 
 
-def _source(source: SourceSpec, home: Path) -> SourceSpec:
+def own_source(source: SourceSpec, home: Path) -> SourceSpec:
     """Return a source with its path, or that of its SQLite file, from the bank's home."""
     if source.path is not None:
         return replace(source, path=str(home / local_path(source.path)))

@@ -208,9 +208,35 @@ def score_sums(y: np.ndarray, p: np.ndarray, *, bins: int) -> ScoreSums:
     ValueError
         See :func:`fed_credit.evaluation.metrics.check`.
     """
-    check(y, p)
     p = p.astype(np.float64)
     cell = np.minimum(np.searchsorted(edges(bins), p, side="right") - 1, bins - 1)
+    return sums_by_cell(y, p, cell, bins)
+
+
+def sums_by_cell(y: np.ndarray, p: np.ndarray, cell: np.ndarray, bins: int) -> ScoreSums:
+    """Sum up outcomes and PDs by cells that the caller has found.
+
+    Parameters
+    ----------
+    y : numpy.ndarray
+        ``(n,) int8``: 1 bad, 0 good.
+    p : numpy.ndarray
+        ``(n,) float64``: PDs.
+    cell : numpy.ndarray
+        ``(n,) int64`` below ``bins``.
+    bins : int
+        Number of cells.
+
+    Returns
+    -------
+    ScoreSums
+
+    Raises
+    ------
+    ValueError
+        As :func:`score_sums`.
+    """
+    check(y, p)
     bad = y == 1
     # As scikit-learn clips: a PD of exactly 0 or 1 that is wrong costs 36 nats, not infinity.
     epsilon = np.finfo(np.float64).eps
