@@ -50,12 +50,20 @@ class StorageError(FedCreditError):
     """A database of Fed Credit's own that cannot be reached, read or written, or was changed."""
 
 
+class DuplicateError(StorageError):
+    """A row that is in a database already."""
+
+
 class RegistryError(FedCreditError):
     """A version of a model that is not registered, or a move that the registry does not allow."""
 
 
 class DecisionLogError(FedCreditError):
     """A decision that is not in the log, or cannot be written to it."""
+
+
+class OverloadError(FedCreditError):
+    """More is waiting to be written than may wait; what was asked for can be asked for again."""
 
 
 class ServingError(FedCreditError):

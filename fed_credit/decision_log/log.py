@@ -7,10 +7,10 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from sqlalchemy import func, insert, select
-from sqlalchemy.exc import IntegrityError
+from sqlalchemy import func, select
 
 from fed_credit.decision.policy import VERDICTS
+from fed_credit.decision_log.days import Day, by_day
 from fed_credit.decision_log.records import (
     Decision,
     Kind,
@@ -27,6 +27,7 @@ from fed_credit.decision_log.tables import CHAIN, ENTRIES, LAYOUT
 from fed_credit.decision_log.verify import problems
 from fed_credit.errors import DecisionLogError
 from fed_credit.storage import chain
+from fed_credit.storage.appender import Appender
 from fed_credit.storage.clock import now, utc
 from fed_credit.storage.database import Database
 
@@ -46,6 +47,7 @@ class DecisionLog:
 
     def __init__(self, database: Database) -> None:
         self._database = database
+        self._appender = Appender(database, ENTRIES, CHAIN)
 
     @classmethod
     def open(cls, where: str | Path, *, create: bool = False, durable: bool = True) -> DecisionLog:
@@ -101,7 +103,9 @@ class DecisionLog:
         Raises
         ------
         DecisionLogError
-            If one cannot be written as JSON, or its id is there already.
+            If one cannot be written as JSON.
+        DuplicateError
+            If an id is there already.
         """
         self.write([decision_row(decision) for decision in decisions])
 
@@ -109,18 +113,10 @@ class DecisionLog:
         """Write rows in one transaction; return the number of the last one."""
         if not rows:
             return 0
-        try:
-            with self._database.writing() as connection:
-                end = chain.head(connection, CHAIN)
-                links = chain.extended(end, [row.content for row in rows])
-                fresh = [{**vars(row), **vars(link)} for row, link in zip(rows, links, strict=True)]
-                connection.execute(insert(ENTRIES), fresh)
-                chain.advance(connection, CHAIN, links[-1])
-        except IntegrityError:
-            raise DecisionLogError(
-                "A decision of this id is in the log already; give each a new one."
-            ) from None
-        return links[-1].number
+        return self._appender.append(
+            [row.content for row in rows],
+            [(row.kind, row.id, row.time, row.verdict) for row in rows],
+        )
 
     def check_writable(self) -> None:
         """Write nothing, but as if; for a service that asks whether the log works again."""
@@ -304,6 +300,27 @@ class DecisionLog:
         """Return what was removed, the oldest purge first."""
         with self._database.reading() as connection:
             return purges(connection)
+
+    def days(self, since: str) -> list[Day]:
+        """Count decisions by day.
+
+        Parameters
+        ----------
+        since : str
+            A time, ISO 8601: from there on.
+
+        Returns
+        -------
+        list of Day
+            In the order of time; days without any are left out.
+
+        Raises
+        ------
+        ConfigurationError
+            If ``since`` is no time.
+        """
+        with self._database.reading() as connection:
+            return by_day(connection, utc("since", since))
 
     def counts(self) -> dict[str, int]:
         """Return how many decisions there are, by verdict.

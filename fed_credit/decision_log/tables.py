@@ -13,12 +13,12 @@ ENTRIES = Table(
     "decision_entries",
     _METADATA,
     Column("number", Number, primary_key=True, autoincrement=False),
+    Column("content", Text, nullable=False),
+    Column("hash", Text, nullable=False),
     Column("kind", Text, nullable=False),
     Column("id", Text, nullable=False),
     Column("time", Text, nullable=False),
     Column("verdict", Text, nullable=False),
-    Column("content", Text, nullable=False),
-    Column("hash", Text, nullable=False),
 )
 """Decisions and overrides in one sequence, so that one chain holds both."""
 

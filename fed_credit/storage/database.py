@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import Any, Self
 
 from sqlalchemy import Connection, Engine, insert, inspect, select
 
@@ -40,6 +40,8 @@ class Database:
         self.engine = engine
         self.where = where
         self._file = file
+        self.dialect = engine.dialect.name
+        self._failures: type[Exception] = engine.dialect.loaded_dbapi.Error
 
     @classmethod
     def open(
@@ -129,6 +131,33 @@ class Database:
             writer = connection.execution_options(begin="BEGIN IMMEDIATE")
             with writer.begin():
                 yield writer
+
+    @contextmanager
+    def driver(self, begin: str) -> Iterator[Any]:
+        """Give a cursor of the driver in a transaction, as :meth:`writing` does a connection.
+
+        Parameters
+        ----------
+        begin : str
+            The statement that begins it.
+
+        Raises
+        ------
+        DuplicateError
+            If a column that is unique would hold a value twice.
+        """
+        with explained(self.where, self._failures), writing_alone(self._file):
+            connection = self.engine.raw_connection()
+            try:
+                cursor = connection.cursor()
+                cursor.execute(begin)
+                yield cursor
+                connection.commit()
+            except BaseException:
+                connection.rollback()
+                raise
+            finally:
+                connection.close()
 
     def forget(self) -> None:
         """Write what was deleted out of SQLite's write-ahead log too; a server has its own ways."""

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from fed_credit.config.urls import PASSWORD_VARIABLE, USER_VARIABLE, redacted
-from fed_credit.errors import StorageError
+from fed_credit.errors import DuplicateError, StorageError
 
 BUSY_S = 30
 """Seconds that a writer waits for another one."""
@@ -32,24 +32,30 @@ _LONGEST_REASON = 200
 
 
 @contextmanager
-def explained(where: str) -> Iterator[None]:
+def explained(where: str, failure: type[Exception] = sqlite3.Error) -> Iterator[None]:
     """Turn what a database raises inside into a sentence.
 
     Parameters
     ----------
     where : str
         What it is and where it lies, without a password.
+    failure : type of Exception
+        What the driver raises.
 
     Raises
     ------
+    DuplicateError
+        If a column that is unique would hold a value twice.
     StorageError
-        In place of SQLAlchemy's and the driver's errors.
+        In place of all other errors of SQLAlchemy's and the driver's errors.
     """
     from sqlalchemy.exc import SQLAlchemyError
 
     try:
         yield
-    except (SQLAlchemyError, sqlite3.Error) as error:
+    except (SQLAlchemyError, failure) as error:
+        if _is_duplicate(error):
+            raise DuplicateError(f"{where} holds it already.") from None
         raise StorageError(_sentence(where, error)) from None
 
 
@@ -79,6 +85,14 @@ def _sentence(where: str, error: Exception) -> str:
             " database runs."
         )
     return f"{where} does not answer as it should ({_reason(origin)}); check the database."
+
+
+def _is_duplicate(error: Exception) -> bool:
+    origin = getattr(error, "orig", None) or error
+    return (
+        getattr(origin, "sqlstate", None) == "23505"
+        or getattr(origin, "sqlite_errorname", "") == "SQLITE_CONSTRAINT_UNIQUE"
+    )
 
 
 def _reason(error: BaseException) -> str:
