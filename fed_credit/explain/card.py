@@ -21,6 +21,8 @@ class CardExplainer:
         Points and calibration.
     """
 
+    tolerance = 0.0
+
     def __init__(self, rule: ScoringRule) -> None:
         self._card, self._calibration = rule.card, rule.calibration
         self.features = rule.card.names

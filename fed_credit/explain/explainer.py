@@ -1,4 +1,4 @@
-"""What an exact model is made of, seen feature by feature."""
+"""What a model is made of, seen feature by feature."""
 
 from __future__ import annotations
 
@@ -64,11 +64,13 @@ class Explainer(Protocol):
     """Takes a model apart.
 
     ``features`` are names in the order of amounts, ``owner`` the feature of each column of the
-    matrix, ``(n_columns,) int64``.
+    matrix, ``(n_columns,) int64``; ``tolerance`` is by how much amounts may miss their sum, in
+    log-odds.
     """
 
     features: tuple[str, ...]
     owner: np.ndarray
+    tolerance: float
 
     def matrix(self, frame: pd.DataFrame) -> np.ndarray:
         """Return what the model looks at, ``(n, n_columns)``; each row by its own loan alone."""
@@ -99,8 +101,8 @@ class Explainer(Protocol):
         ...
 
 
-def explainer_of(artefact: Artefact) -> Explainer | None:
-    """Return what takes a model apart.
+def explainer_of(artefact: Artefact) -> Explainer:
+    """Return what takes a model apart: an exact one exactly, a network approximately.
 
     Parameters
     ----------
@@ -109,8 +111,9 @@ def explainer_of(artefact: Artefact) -> Explainer | None:
 
     Returns
     -------
-    Explainer or None
-        None for a network, whose columns do not add up.
+    Explainer
+        Of a network, one whose amounts add up to a tolerance only; see
+        :mod:`fed_credit.explain.network`.
     """
     family, model = artefact.spec.family, artefact.model
     if family == "scorecard":
@@ -131,7 +134,11 @@ def explainer_of(artefact: Artefact) -> Explainer | None:
 
         assert isinstance(model, TreesModel)
         return TreesExplainer(model)
-    return None
+    from fed_credit.explain.network import NetworkExplainer
+    from fed_credit.families.network import NetworkModel
+
+    assert isinstance(model, NetworkModel)
+    return NetworkExplainer(model)
 
 
 def thinned(n: int, most: int) -> list[int]:

@@ -1,4 +1,4 @@
-"""Reasons for the decision on one loan, exact: the features' amounts add up to its log-odds."""
+"""Reasons for the decision on one loan: the features' amounts add up to its log-odds."""
 
 from __future__ import annotations
 
@@ -10,7 +10,6 @@ import pandas as pd
 
 from fed_credit.artefact import Artefact
 from fed_credit.data.schema import Field, Kind
-from fed_credit.errors import ConfigurationError
 from fed_credit.explain.explainer import explainer_of
 from fed_credit.explain.sentences import sentence
 from fed_credit.features.preprocessor import engineered
@@ -57,6 +56,8 @@ class Explanation:
         By feature; positive where it takes from a good score.
     reasons : tuple of Reason
         The largest positive amounts, falling.
+    tolerance : float
+        Log-odds by which the sum may miss: 0 for an exact model but for rounding.
     """
 
     pd: float
@@ -66,6 +67,7 @@ class Explanation:
     per_unit: float
     amounts: Mapping[str, float]
     reasons: tuple[Reason, ...]
+    tolerance: float
 
 
 def reasons(
@@ -79,12 +81,14 @@ def reasons(
     For a scorecard the amounts are points lost to each feature's best class. For a logistic
     regression they are what sets each column apart from its mean over the training loans, times its
     coefficient. For trees they are path-dependent Shapley values (see
-    :mod:`fed_credit.trees.reasons`); columns of one feature are added up.
+    :mod:`fed_credit.trees.reasons`). These are exact. For a network they are integrated gradients,
+    which add up to a tolerance (see :mod:`fed_credit.explain.network`). Columns of one feature are
+    added up.
 
     Parameters
     ----------
     artefact : Artefact
-        A scorecard, an exact logistic regression, or trees.
+        Of any family.
     frame : pandas.DataFrame
         ``(n, ...)`` validated loans, as for :meth:`Artefact.score`.
     top : int
@@ -95,21 +99,15 @@ def reasons(
     Returns
     -------
     list of Explanation
-        One per loan. A loan's own does not depend on the others.
+        One per loan. A loan's own does not depend on the others, but for the last bits of a
+        network's log-odds and PD.
 
     Raises
     ------
-    ConfigurationError
-        If the model is a network.
     DataError
         As :meth:`Artefact.score`.
     """
     explainer = explainer_of(artefact)
-    if explainer is None:
-        raise ConfigurationError(
-            f"A model of the family '{artefact.spec.family}' cannot give exact reasons; use one of"
-            " scorecard, logreg_exact, gbdt and tree."
-        )
     loans = engineered(artefact.model.features, frame)
     matrix = explainer.matrix(loans)
     parts = explainer.lost(matrix)
@@ -137,6 +135,7 @@ def reasons(
                 parts.per_unit,
                 amounts,
                 tuple(told),
+                explainer.tolerance,
             )
         )
     return found

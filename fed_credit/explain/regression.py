@@ -22,6 +22,8 @@ class RegressionExplainer:
         With the columns' means, which stand for an average loan.
     """
 
+    tolerance = 0.0
+
     def __init__(self, model: LogisticModel) -> None:
         self._model = model
         self._steps = model.preprocessor.steps
@@ -59,27 +61,9 @@ class RegressionExplainer:
     def grid(self, feature: int, most: int) -> list[Point]:
         """Return numbers about the mean, both answers, or the groups of categories."""
         step = self._steps[feature]
-        if isinstance(step, CategoricalStep):
-            kept = thinned(len(step.columns), most)
-            rows = np.eye(len(step.columns), dtype=np.float32)
-            return [
-                Point(_group(step.feature.name, step.columns[k]), None, self._own(step, rows[k]))
-                for k in kept
-            ]
-        values: list[float] = [0.0, 1.0]
-        labels = ["no", "yes"]
-        if isinstance(step, NumericStep):
-            reach = step.mean + step.scale * np.linspace(-_REACH, _REACH, most)
-            values = np.unique(np.clip(reach, step.low, step.high)).tolist()
-            labels = [f"{value:.6g}" for value in values]
-        if step.indicator:
-            values, labels = [*values, float("nan")], [*labels, "missing"]
-        rows = np.zeros((len(values), len(step.columns)), np.float32)
-        step.write(pd.Series(values, dtype=np.float64), rows)
-        numeric = isinstance(step, NumericStep)
         return [
-            Point(label, value if numeric and not np.isnan(value) else None, self._own(step, row))
-            for label, value, row in zip(labels, values, rows, strict=True)
+            Point(label, value, self._own(step, row))
+            for label, value, row in step_points(step, most)
         ]
 
     def _own(self, step: Step, row: np.ndarray) -> np.ndarray:
@@ -107,6 +91,44 @@ class RegressionExplainer:
                 for name, mean in zip(self._model.columns, self._means, strict=True)
             ]
         )
+
+
+def step_points(step: Step, most: int) -> list[tuple[str, float | None, np.ndarray]]:
+    """Return values of a prepared feature at which to look.
+
+    Parameters
+    ----------
+    step : Step
+        How the feature becomes columns.
+    most : int
+        Values at most besides missing.
+
+    Returns
+    -------
+    list of (str, float or None, numpy.ndarray)
+        Label, place on a number's axis, and the step's columns, ``(n_columns,) float32``.
+    """
+    if isinstance(step, CategoricalStep):
+        rows = np.eye(len(step.columns), dtype=np.float32)
+        return [
+            (_group(step.feature.name, step.columns[k]), None, rows[k])
+            for k in thinned(len(step.columns), most)
+        ]
+    values: list[float] = [0.0, 1.0]
+    labels = ["no", "yes"]
+    if isinstance(step, NumericStep):
+        reach = step.mean + step.scale * np.linspace(-_REACH, _REACH, most)
+        values = np.unique(np.clip(reach, step.low, step.high)).tolist()
+        labels = [f"{value:.6g}" for value in values]
+    if step.indicator:
+        values, labels = [*values, float("nan")], [*labels, "missing"]
+    rows = np.zeros((len(values), len(step.columns)), np.float32)
+    step.write(pd.Series(values, dtype=np.float64), rows)
+    numeric = isinstance(step, NumericStep)
+    return [
+        (label, value if numeric and not np.isnan(value) else None, row)
+        for label, value, row in zip(labels, values, rows, strict=True)
+    ]
 
 
 def _group(feature: str, column: str) -> str:

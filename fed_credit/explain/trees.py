@@ -24,6 +24,8 @@ class TreesExplainer:
         The trees.
     """
 
+    tolerance = 0.0
+
     def __init__(self, model: TreesModel) -> None:
         self._columns, self._ensemble = model.made_of, model.ensemble
         names = [column.fine.feature.name for column in self._columns.columns]

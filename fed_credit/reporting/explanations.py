@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 
 from fed_credit.artefact import Artefact
+from fed_credit.config.names import EXACT_FAMILIES
 from fed_credit.config.spec import SourceKind
 from fed_credit.data.book import Dataset, Part
 from fed_credit.explain.effects import EffectsQuestion, described_effects, ranked_by_model
@@ -47,9 +48,9 @@ def explanations(
         were looked at), ``stability`` (a scorecard's features: mean population stability index over
         banks) and ``examples`` (None but for synthetic loans). None for a network.
     """
-    explainer = explainer_of(artefact)
-    if explainer is None:
+    if artefact.spec.family not in EXACT_FAMILIES:
         return None
+    explainer = explainer_of(artefact)
     n = int(np.sum(parts == Part.VALIDATION))
     question = EffectsQuestion(
         ranked_by_model(explainer, _DRAWN), _POINTS, max(1, math.ceil(n / _LOANS))

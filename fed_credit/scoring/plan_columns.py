@@ -170,7 +170,5 @@ class NetworkPlan:
 
     def amounts(self, row: np.ndarray) -> list[float]:
         """Return integrated gradients, added up by feature."""
-        if self._explainer is None:
-            return [0.0] * len(self.features)
         found: list[float] = self._explainer.lost(row).amounts[0].tolist()
         return found

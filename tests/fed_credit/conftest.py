@@ -246,7 +246,7 @@ SMALL_EXACT = {
 def exact(
     dataset: Dataset, parts: np.ndarray, make_run_spec: Callable[..., RunSpec]
 ) -> Callable[[str], Artefact]:
-    """Fit an exact family on the training loans of all three banks of :func:`dataset`."""
+    """Fit a model of ``conf/model`` on the training loans of all three banks of :func:`dataset`."""
 
     def loans(part: Part) -> Loans:
         rows = np.flatnonzero(parts == part)
@@ -254,7 +254,7 @@ def exact(
 
     @cache
     def fit(family: str) -> Artefact:
-        run = make_run_spec(f"model={family}", *SMALL_EXACT[family])
+        run = make_run_spec(f"model={family}", *SMALL_EXACT.get(family, ()))
         model: Model = train_pooled(loans(Part.TRAIN), loans(Part.VALIDATION), run, None)  # type: ignore[assignment]
         return Artefact(run.model, model, {})
 

@@ -9,13 +9,13 @@ import numpy as np
 import pytest
 
 from fed_credit.artefact import Artefact
-from fed_credit.config.spec import SimulationSpec
 from fed_credit.data.book import Dataset
-from fed_credit.errors import ConfigurationError
 from fed_credit.explain.explainer import explainer_of
+from fed_credit.explain.network import TOLERANCE
 from fed_credit.explain.reasons import reasons
 from fed_credit.explain.sentences import sentence
 from fed_credit.families.boosted import TreesModel
+from fed_credit.features.steps import BooleanStep, CategoricalStep
 
 FAMILIES = ("scorecard", "logreg_exact", "gbdt", "tree")
 Fit = Callable[[str], Artefact]
@@ -83,7 +83,6 @@ def test_amounts_of_trees_are_those_of_shap(exact: Fit, dataset: Dataset, family
     booster = xgboost.Booster()
     booster.load_model(bytearray(model.files["model.xgb.json"]))
     explainer = explainer_of(artefact)
-    assert explainer is not None
     matrix = explainer.matrix(dataset.features)
     values = shap.TreeExplainer(booster).shap_values(matrix)
     expected = np.zeros((len(matrix), len(explainer.features)))
@@ -114,9 +113,81 @@ def test_sentences_name_labels_units_and_amounts(dataset: Dataset, exact: Fit) -
     assert any(one.reasons and "of default" in one.reasons[0].en for one in told)
 
 
-def test_a_network_gives_no_exact_reasons(
-    exact: Fit, dataset: Dataset, make_spec: Callable[..., SimulationSpec]
+@pytest.fixture(scope="module")
+def network(exact: Fit) -> Artefact:
+    return exact("mlp_small")
+
+
+def test_a_network_s_amounts_add_up_to_the_stated_tolerance(
+    network: Artefact, dataset: Dataset
 ) -> None:
-    network = Artefact(make_spec().model, exact("tree").model, {})
-    with pytest.raises(ConfigurationError, match="scorecard, logreg_exact, gbdt and tree"):
-        reasons(network, dataset.features, 1)
+    loans = dataset.features
+    found = reasons(network, loans, 3, dataset.schema.fields)
+    assert [one.pd for one in found] == network.score(loans).tolist()
+    for one in found:
+        assert one.unit == "log-odds" and one.tolerance == TOLERANCE
+        total = one.reference + sum(one.amounts.values())
+        assert total == pytest.approx(one.log_odds, abs=TOLERANCE)
+        assert one.pd == pytest.approx(1.0 / (1.0 + np.exp(-one.log_odds)), abs=1e-6)
+    assert any("multiplies the odds" in one.reasons[0].en for one in found if one.reasons)
+
+
+def test_a_network_s_amounts_do_not_depend_on_the_other_loans(
+    network: Artefact, dataset: Dataset
+) -> None:
+    together = reasons(network, dataset.features, 3)
+    (alone,) = reasons(network, dataset.features.iloc[[17]], 3)
+    assert alone.amounts == together[17].amounts and alone.reasons == together[17].reasons
+
+
+def test_a_network_without_a_hidden_layer_is_explained_as_a_regression(
+    exact: Fit, dataset: Dataset
+) -> None:
+    linear = exact("logreg")
+    explainer = explainer_of(linear)
+    model: Any = linear.model
+    matrix = explainer.matrix(dataset.features)
+    slopes = model.weights[0][0].astype(np.float64)
+    amounts = explainer.contributions(matrix).amounts
+    for k, name in enumerate(explainer.features):
+        own = explainer.owner == k
+        step = model.preprocessor.steps[k]
+        assert step.feature.name == name
+        # What a column adds is its slope times its distance, but for a constant of the feature.
+        expected = matrix[:, own].astype(np.float64) @ slopes[own]
+        np.testing.assert_allclose(amounts[:, k] - amounts[0, k], expected - expected[0], atol=1e-9)
+
+
+def test_a_network_s_amounts_are_the_integral_of_pytorch_s_gradients(
+    network: Artefact, dataset: Dataset
+) -> None:
+    import torch
+
+    from fed_credit.models.loan_risk import forward
+
+    explainer = explainer_of(network)
+    model: Any = network.model
+    parameters = [torch.tensor(array).double() for array in model.weights]
+    average: list[float] = []
+    for step in model.preprocessor.steps:
+        n = len(step.columns)
+        if isinstance(step, CategoricalStep):
+            average += [1.0 / n] * n
+        elif isinstance(step, BooleanStep):
+            average += [step.share_true, 0.0][:n]
+        else:
+            average += [0.0] * n
+    start = torch.tensor(average).double()
+    matrix = explainer.matrix(dataset.features.iloc[:20])
+    parts = explainer.contributions(matrix)
+    assert parts.reference == pytest.approx(
+        float(forward(parameters, start[None])[0]) + model.log_odds_offset, abs=1e-6
+    )
+    for loan, amounts in zip(torch.tensor(matrix).double(), parts.amounts, strict=True):
+        at = (torch.arange(20_000).double() + 0.5) / 20_000
+        way = (start + at[:, None] * (loan - start)).requires_grad_()
+        forward(parameters, way).sum().backward()
+        assert way.grad is not None
+        columns = ((loan - start) * way.grad.mean(dim=0)).numpy()
+        expected = np.bincount(explainer.owner, columns, minlength=len(explainer.features))
+        np.testing.assert_allclose(amounts, expected, atol=2e-3)
