@@ -11,6 +11,8 @@ import yaml
 from fed_credit.model_file.unpack import MANIFEST, SIGNATURE
 
 _MOST = 20  # keys told of one part
+# What follows from the other parts is told last.
+_LAST = ("evaluation.json", "card.en.md", "card.zh.md")
 _LONGEST = 60
 
 
@@ -29,7 +31,8 @@ def differences(parts: Mapping[str, bytes], other: Mapping[str, bytes]) -> list[
         file's value first.
     """
     found = []
-    for name in sorted({*parts, *other} - {MANIFEST, SIGNATURE}):
+    names = sorted({*parts, *other} - {MANIFEST, SIGNATURE}, key=lambda name: (name in _LAST, name))
+    for name in names:
         if name not in parts:
             found.append(f"'{name}' is only in the other")
         elif name not in other:

@@ -98,7 +98,7 @@ def decided_anew(
     body: dict[str, Any] = {**evaluation, "settings": settings}
     for part in ("validation", "test"):
         if evaluation[part] is not None:
-            body[part] = _part(sample_of(evaluation[part]), settings, calibration, policy)
+            body[part] = _part_anew(evaluation[part], settings, calibration, policy)
     body["long_run"] = {
         **evaluation["long_run"],
         "given": calibration.default_rate if calibration.long_run else None,
@@ -144,14 +144,13 @@ def _part(
     decided = own.at(calibration.apply(own.pd))
     coarse = own.coarse(settings["histogram_bins"])
     return {
-        "known_from": sample.known_from,
         "first_month": sample.first_month,
         "last_month": sample.last_month,
         "loans": own.n,
         "bads": own.bad,
         "default_rate": own.bad / own.n,
-        "model_pd": _quality(own, settings),
-        "pd": _quality(decided, settings),
+        "model_pd": _quality(own, settings, sample.known_from),
+        "pd": _quality(decided, settings, sample.known_from),
         "decision": _decision(decided, settings, policy),
         "grades": _grades(decided, policy),
         "cells": {
@@ -162,11 +161,30 @@ def _part(
     }
 
 
-def _quality(cells: ScoreCells, settings: Mapping[str, Any]) -> dict[str, Any]:
+def _part_anew(
+    part: Mapping[str, Any],
+    settings: Mapping[str, Any],
+    calibration: PdCalibration,
+    policy: DecisionPolicy,
+) -> dict[str, Any]:
+    cells = sample_of(part).cells
+    decided = cells.at(calibration.apply(cells.pd))
+    # A calibration changes no rank, and ranks are better known from single loans.
+    ranks = {key: part["model_pd"][key] for key in ("auc", "gini", "ks")}
+    return {
+        **part,
+        "pd": {**_quality(decided, settings, SUMS), **ranks},
+        "decision": _decision(decided, settings, policy),
+        "grades": _grades(decided, policy),
+    }
+
+
+def _quality(cells: ScoreCells, settings: Mapping[str, Any], known_from: str) -> dict[str, Any]:
     few = min(cells.bad, cells.n - cells.bad) < settings["min_bads"]
     counts = (cells.pd, cells.goods, cells.bads)
     line = None if few else calibration_line(*counts)
     return {
+        "known_from": known_from,
         "mean": cells.mean_pd,
         "auc": asdict(cells.auc(settings["confidence"])),
         "gini": cells.gini,

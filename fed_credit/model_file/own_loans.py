@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -27,7 +27,7 @@ from fed_credit.config.spec import (
 from fed_credit.data.book import DataReport, Part
 from fed_credit.data.load import load_dataset
 from fed_credit.data.schema import KnownAt
-from fed_credit.data.split import assign_parts
+from fed_credit.data.split import assign_parts, cut_date
 from fed_credit.data.table import AUTO
 from fed_credit.errors import ArtefactError
 from fed_credit.model_file.contents import ModelFile
@@ -108,8 +108,11 @@ def read_own_loans(
         at_one_bank=True,
         schema=schema,
     )
+    division = spec.split
+    if kind is SplitKind.OUT_OF_TIME:
+        division = replace(division, test_from=str(cut_date(dataset.decided, division)))
     window = spec.target.window_months
-    parts = assign_parts(dataset, spec.split, window, seed, at_one_bank=True)
+    parts = assign_parts(dataset, division, window, seed, at_one_bank=True)
     known = parts != Part.SET_ASIDE
     pd = np.full(len(dataset), np.nan)
     pd[known] = model.artefact.score(dataset.features.iloc[np.flatnonzero(known)])

@@ -41,4 +41,10 @@ def reference_of(
         dataset.y[validation],
         model_pd[validation],
         run.population.target.window_months,
+        _span(dataset.decided[seen]),
     ).profile
+
+
+def _span(decided: np.ndarray) -> tuple[str, str] | None:
+    days = decided[~np.isnat(decided)]
+    return (str(days.min()), str(days.max())) if len(days) else None
