@@ -53,9 +53,7 @@ def run_command(arguments: Sequence[str]) -> int:
 
     request = Request(as_of, simulation, given.actor, given.force, given.dry_run)
     with Registry.open(where) as registry:
-        outcome = retrain(
-            given.home, registry, spec, request, lambda line: print(line, flush=True)
-        )
+        outcome = retrain(given.home, registry, spec, request, lambda line: print(line, flush=True))
     if outcome.gate is not None:
         _table(outcome.gate)
     return 0
