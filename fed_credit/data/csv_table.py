@@ -36,25 +36,36 @@ class CsvTable:
         self, columns: Collection[str] | None = None, rows: int = CHUNK_ROWS
     ) -> Iterator[pd.DataFrame]:
         """Read the records; see :class:`fed_credit.data.table.Table`."""
+        read = 0
+        for piece in self.batches(columns, rows):
+            index = pd.RangeIndex(read, read + piece.num_rows)
+            yield to_frame(piece, piece.schema.names).set_axis(index, axis=0)
+            read += piece.num_rows
+
+    def batches(
+        self,
+        columns: Collection[str] | None = None,
+        rows: int = CHUNK_ROWS,
+        repeated: Collection[str] = (),
+    ) -> Iterator[pa.RecordBatch]:
+        """Read the records as Arrow holds them; see :class:`ParquetTable`, but all is text."""
         places = [k for k, name in enumerate(self.names) if columns is None or name in columns]
         names = [self.names[k] for k in places]
         read = 0
-        batches = self._batches(places)
+        parsed = self._parsed(places)
         while True:
             with self._explained():
-                batch = next(batches, None)
+                batch = next(parsed, None)
             if batch is None:
                 break
             for start in range(0, batch.num_rows, rows):
-                piece = batch.slice(start, rows)
-                yield to_frame(piece, names).set_axis(
-                    pd.RangeIndex(read, read + piece.num_rows), axis=0
-                )
+                piece = batch.slice(start, rows).rename_columns(names)
+                yield piece
                 read += piece.num_rows
         if not read:
             raise DataError(f"{self.where} has a header but no rows.")
 
-    def _batches(self, places: list[int]) -> Iterator[pa.RecordBatch]:
+    def _parsed(self, places: list[int]) -> Iterator[pa.RecordBatch]:
         # By place, since a header may name a column twice or leave a name empty.
         keys = [str(k) for k in range(len(self.names))]
         kept = [str(k) for k in places]

@@ -38,6 +38,8 @@ class MappedTable:
     ----------
     schema : Schema
         With the table's spelling of dates.
+    field_of : dict of str to str
+        Field by the table's own name, of the columns that are one.
     factors : mapping of str to float
         What the numbers of a field are multiplied by when they are read.
     others : list of str
@@ -71,8 +73,8 @@ class MappedTable:
                 f"data.institutions names the banks, but schema '{schema.name}' has no field for"
                 " them: name one of kind institution under roles.institution."
             )
-        self._field_of = self._columns(mapping.columns, schema)
-        self.others = [name for name in table.names if name not in self._field_of]
+        self.field_of = self._columns(mapping.columns, schema)
+        self.others = [name for name in table.names if name not in self.field_of]
         self.factors: Mapping[str, float] = mapping.units
         spelled = {
             name: replace(
@@ -96,24 +98,31 @@ class MappedTable:
         pandas.DataFrame
             ``(at most rows, n_fields)``, index as in the table.
         """
-        numeric = [
-            name
-            for name in self._field_of.values()
-            if self._decimal == "," and self.schema.fields[name].kind is Kind.NUMERIC
-        ]
-        for chunk in self._table.chunks(self._field_of, rows):
-            frame = chunk.rename(columns=self._field_of)
-            for name in numeric:
-                if isinstance(frame[name].dtype, pd.StringDtype):
-                    frame[name] = frame[name].str.translate(_SWAPPED)
-            for name, own in self._values.items():
-                if name in frame.columns:
-                    frame[name] = as_text(frame[name]).replace(own)
+        for chunk in self._table.chunks(self.field_of, rows):
+            frame = chunk.rename(columns=self.field_of)
+            for name in list(frame.columns):
+                if self.respells(name):
+                    frame[name] = self.respelled(name, frame[name])
             if self.institution is not None:
                 frame[self._bank_field] = pd.Series(
                     self.institution, index=frame.index, dtype="str"
                 )
             yield frame
+
+    def respells(self, name: str) -> bool:
+        """Return whether a field's values are spelled otherwise in the table."""
+        return self._swaps(name) or name in self._values
+
+    def _swaps(self, name: str) -> bool:
+        return self._decimal == "," and self.schema.fields[name].kind is Kind.NUMERIC
+
+    def respelled(self, name: str, column: pd.Series) -> pd.Series:
+        """Return a field's column of the table in the schema's spelling."""
+        if self._swaps(name) and isinstance(column.dtype, pd.StringDtype):
+            column = column.str.translate(_SWAPPED)
+        if name in self._values:
+            column = as_text(column).replace(self._values[name])
+        return column
 
     def _columns(self, columns: Mapping[str, str], schema: Schema) -> dict[str, str]:
         """Return the field of each of the table's columns that has one."""
