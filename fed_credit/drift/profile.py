@@ -39,6 +39,9 @@ class Profile:
         Of validation loans, over the score's cells, with the model's own PDs.
     window_months : int or None
         Performance window of their outcomes; None for a final status.
+    span : tuple of str or None
+        First and last day of decision, ``YYYY-MM-DD``, of the time that the loans are from; a bank
+        finds its own loans of that time by it. None where it is not known.
     """
 
     groups: Groups
@@ -46,6 +49,7 @@ class Profile:
     features: Mapping[str, np.ndarray]
     score: ScoreSums
     window_months: int | None
+    span: tuple[str, str] | None = None
 
     def __add__(self, other: Profile) -> Profile:
         if self.groups != other.groups or self.window_months != other.window_months:
@@ -56,6 +60,7 @@ class Profile:
             {name: counts + other.features[name] for name, counts in self.features.items()},
             self.score + other.score,
             self.window_months,
+            _joined(self.span, other.span),
         )
 
     @property
@@ -90,6 +95,7 @@ class Profile:
             "format": FORMAT,
             "loans": self.loans,
             "window_months": self.window_months,
+            "span": None if self.span is None else list(self.span),
             "features": [
                 {**feature.as_dict(), "counts": self.features[feature.name].tolist()}
                 for feature in self.groups.features
@@ -135,13 +141,25 @@ class Profile:
             )
             if len(sums.pd_sum) != groups.score.size:
                 raise ValueError("sums of another number of cells")
+            span = raw["span"]
             return cls(
-                groups, int(raw["loans"]), features, sums, None if window is None else int(window)
+                groups,
+                int(raw["loans"]),
+                features,
+                sums,
+                None if window is None else int(window),
+                None if span is None else (str(span[0]), str(span[1])),
             )
         except (LookupError, TypeError, ValueError) as error:
             raise ArtefactError(
                 f"The reference population cannot be read ({error}); restore the model's file."
             ) from None
+
+
+def _joined(one: tuple[str, str] | None, other: tuple[str, str] | None) -> tuple[str, str] | None:
+    if one is None or other is None:
+        return one or other
+    return min(one[0], other[0]), max(one[1], other[1])
 
 
 def _counts(raw: Any, size: int) -> np.ndarray:

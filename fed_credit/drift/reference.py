@@ -99,7 +99,10 @@ class Reference:
 
 
 def read_reference(
-    features: Sequence[FeatureSpec], sums: Arrays, window_months: int | None
+    features: Sequence[FeatureSpec],
+    sums: Arrays,
+    window_months: int | None,
+    span: tuple[str, str] | None,
 ) -> Reference:
     """Read the decoded sum of the answers to a :class:`ReferenceQuestion`.
 
@@ -109,8 +112,8 @@ def read_reference(
         As asked.
     sums : mapping of str to numpy.ndarray
         In the question's layout.
-    window_months : int or None
-        Performance window of the outcomes.
+    window_months, span
+        As in a :class:`~fed_credit.drift.profile.Profile`.
     """
     scores = ScoreSums.from_arrays(
         {name[len(SCORES) :]: array for name, array in sums.items() if name.startswith(SCORES)}
@@ -123,6 +126,7 @@ def read_reference(
         {groups.name: counts for groups, counts in made},
         _coarse(scores, score),
         window_months,
+        span,
     )
     return Reference(profile, scores)
 
@@ -135,6 +139,7 @@ def reference_at_hand(
     scored_y: np.ndarray,
     model_pd: np.ndarray,
     window_months: int | None,
+    span: tuple[str, str] | None,
 ) -> Reference:
     """Make the reference population of loans at hand: the bits that the sum over banks gives.
 
@@ -144,13 +149,13 @@ def reference_at_hand(
         As for :class:`ReferenceQuestion`.
     frame, y, scored_y, model_pd
         As for :meth:`ReferenceQuestion.answer`.
-    window_months : int or None
-        Performance window of the outcomes.
+    window_months, span
+        As in a :class:`~fed_credit.drift.profile.Profile`.
     """
     question = ReferenceQuestion(tuple(features), bins)
     answer = question.answer(frame, y, scored_y, model_pd)
     layout = question.layout()
-    return read_reference(features, layout.decode(layout.encode(answer)), window_months)
+    return read_reference(features, layout.decode(layout.encode(answer)), window_months, span)
 
 
 def _feature(
