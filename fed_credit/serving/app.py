@@ -1,0 +1,155 @@
+"""The bank's service put together."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
+from importlib.util import find_spec
+
+from fastapi import FastAPI, Request, Response
+from fastapi.exceptions import RequestValidationError
+from starlette.exceptions import HTTPException
+
+from fed_credit import __version__
+from fed_credit.serving.access import Caller
+from fed_credit.serving.answers import Answer, Refusal
+from fed_credit.serving.applications import Applications
+from fed_credit.serving.edge import SCORE, Edge, Receive
+from fed_credit.serving.health import health
+from fed_credit.serving.openapi import described
+from fed_credit.serving.reading import reading
+from fed_credit.serving.signing import signing
+from fed_credit.serving.state import BankState
+from fed_credit.serving.swap import follow, share
+
+Lifespan = Callable[[FastAPI], AbstractAsyncContextManager[None]]
+Endpoint = Callable[[dict[bytes, bytes], Caller, Receive], Awaitable[Answer]]
+
+
+def bank_app(state: BankState, parent: int | None = None) -> FastAPI:
+    """Put a bank's service together.
+
+    Parameters
+    ----------
+    state : BankState
+        The worker's; it is closed when the service ends.
+    parent : int, optional
+        Process that the worker ends with.
+
+    Returns
+    -------
+    FastAPI
+    """
+    app = plain_app("Fed Credit scoring", _lifespan(state, parent))
+    applications = Applications(state)
+    app.add_api_route(SCORE, _route(applications.one), methods=["POST"], include_in_schema=False)
+    app.add_api_route(
+        f"{SCORE}/batch", _route(applications.batch), methods=["POST"], include_in_schema=False
+    )
+    if state.settings.what_if:
+        app.add_api_route(
+            "/v1/what-if", _route(applications.what_if), methods=["POST"], include_in_schema=False
+        )
+    for router in (reading(state), health(state), signing(state)):
+        app.include_router(router)
+
+    @app.get("/openapi.json", include_in_schema=False)
+    async def openapi() -> Response:
+        return Response(described(state), media_type="application/json")
+
+    if state.settings.pages and find_spec("fed_credit.serving.pages.bank") is not None:
+        from fed_credit.serving.pages.bank import bank_pages
+
+        app.include_router(bank_pages(state))
+    app.add_middleware(Edge, state=state, score=applications.one)
+    return app
+
+
+def plain_app(title: str, lifespan: Lifespan) -> FastAPI:
+    """Return a FastAPI application without pages of its own, whose refusals have one shape.
+
+    Parameters
+    ----------
+    title : str
+        Its name.
+    lifespan : callable
+        What surrounds its life.
+
+    Returns
+    -------
+    FastAPI
+    """
+    app = FastAPI(
+        title=title,
+        version=__version__,
+        # Their pages load scripts from other hosts.
+        docs_url=None,
+        redoc_url=None,
+        openapi_url=None,
+        redirect_slashes=False,
+        lifespan=lifespan,
+    )
+    _refuse(app)
+    return app
+
+
+def _route(endpoint: Endpoint) -> Callable[[Request], Awaitable[Response]]:
+    """Return an endpoint as FastAPI calls it."""
+
+    async def answer(request: Request) -> Response:
+        head = dict(request.scope["headers"])
+        return _response(await endpoint(head, request.scope["caller"], request.receive))
+
+    return answer
+
+
+def _response(answer: Answer) -> Response:
+    headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in answer.headers}
+    return Response(answer.body, answer.status, headers, media_type="application/json")
+
+
+def _refuse(app: FastAPI) -> None:
+    """Give every refusal the same shape."""
+
+    @app.exception_handler(Refusal)
+    async def refused(request: Request, error: Refusal) -> Response:
+        return _response(error.answer())
+
+    @app.exception_handler(RequestValidationError)
+    async def invalid(request: Request, error: RequestValidationError) -> Response:
+        # Without what was sent, which Pydantic would put into the answer.
+        problems = [(str(one["loc"][-1]), str(one["msg"])) for one in error.errors()]
+        return _response(Refusal.of(problems).answer())
+
+    @app.exception_handler(HTTPException)
+    async def http(request: Request, error: HTTPException) -> Response:
+        reason = {404: "There is nothing here.", 405: "This takes another method."}
+        headers = tuple(
+            (name.lower().encode(), value.encode()) for name, value in (error.headers or {}).items()
+        )
+        told = reason.get(error.status_code, "The request cannot be answered.")
+        return _response(Refusal(error.status_code, told, headers=headers).answer())
+
+
+def _lifespan(state: BankState, parent: int | None) -> Lifespan:
+    @asynccontextmanager
+    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        tasks = [asyncio.create_task(follow(state)), asyncio.create_task(share(state, parent))]
+        # What is there now stays; the collector need not look at it while somebody waits.
+        gc.collect()
+        gc.freeze()
+        try:
+            yield
+        finally:
+            for task in tasks:
+                task.cancel()
+            for task in tasks:
+                with suppress(asyncio.CancelledError):
+                    await task
+            await state.committer.close()
+            state.shared.write(state.metrics.as_dict())
+            state.close()
+
+    return lifespan
