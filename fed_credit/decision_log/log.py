@@ -31,6 +31,8 @@ from fed_credit.storage.appender import Appender
 from fed_credit.storage.clock import now, utc
 from fed_credit.storage.database import Database
 
+_IDS_AT_ONCE = 500  # in one question
+
 __all__ = ["Decision", "DecisionLog", "Override"]
 
 
@@ -149,6 +151,20 @@ class DecisionLog:
                 .order_by(ENTRIES.c.number)
             ).all()
         return [override_of(row.number, row.content) for row in rows]
+
+    def last_overrides(self, ids: Sequence[str]) -> dict[str, Override]:
+        """Return the last override of each of these decisions that has one."""
+        found: dict[str, Override] = {}
+        with self._database.reading() as connection:
+            for start in range(0, len(ids), _IDS_AT_ONCE):
+                some = ids[start : start + _IDS_AT_ONCE]
+                rows = connection.execute(
+                    select(ENTRIES.c.number, ENTRIES.c.id, ENTRIES.c.content)
+                    .where(ENTRIES.c.kind == Kind.OVERRIDE, ENTRIES.c.id.in_(some))
+                    .order_by(ENTRIES.c.number)
+                ).all()
+                found |= {row.id: override_of(row.number, row.content) for row in rows}
+        return found
 
     def override(self, id: str, verdict: str, *, reason: str, actor: str) -> Override:
         """Note that a person decided otherwise; the decision stays as it is.

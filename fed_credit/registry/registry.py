@@ -101,7 +101,7 @@ class Registry:
         actor, reason : str
             Who registers it, and why.
         details : mapping of str to object, optional
-            Plain values that go with it.
+            Plain values that go with it; the first event of this version carries them.
         stage : Stage
             Where it shall stand; moved there in the same transaction.
 
@@ -123,7 +123,8 @@ class Registry:
         family = model.model.artefact.spec.family
         prints = Prints(model.sha256, hashlib.sha256(body).hexdigest(), family)
         with self._database.writing() as connection:
-            log = _Log(connection, actor, reason, details or {})
+            log = _Log(connection, actor, reason)
+            given = details or {}
             number = connection.scalar(
                 select(MODELS.c.number).where(MODELS.c.sha256 == model.sha256)
             )
@@ -132,9 +133,10 @@ class Registry:
                 connection.execute(
                     insert(MODELS).values(number=number, sha256=model.sha256, body=body)
                 )
-                log.add(Kind.REGISTERED, number, None, Stage.CANDIDATE, prints)
+                log.add(Kind.REGISTERED, number, None, Stage.CANDIDATE, given, prints)
+                given = {}  # one event carries them
             if stage is not Stage.CANDIDATE and log.stage(number) is not stage:
-                _move(log, number, stage)
+                _move(log, number, stage, given)
             log.write()
             return _version(log.entries, number)
 
@@ -174,8 +176,8 @@ class Registry:
         """
         _said(actor, reason)
         with self._database.writing() as connection:
-            log = _Log(connection, actor, reason, details or {})
-            _move(log, number, stage)
+            log = _Log(connection, actor, reason)
+            _move(log, number, stage, details or {})
             return log.write()
 
     def roll_back(self, *, actor: str, reason: str) -> Event:
@@ -201,7 +203,7 @@ class Registry:
         """
         _said(actor, reason)
         with self._database.writing() as connection:
-            log = _Log(connection, actor, reason, {})
+            log = _Log(connection, actor, reason)
             line, present = champions(log.entries), log.holder(Stage.CHAMPION)
             former = line if present is None else line[:-1]
             if not former:
@@ -210,7 +212,7 @@ class Registry:
                 )
             log.replace(Stage.CHAMPION)
             number = former[-1]
-            log.add(Kind.ROLLED_BACK, number, log.stage(number), Stage.CHAMPION)
+            log.add(Kind.ROLLED_BACK, number, log.stage(number), Stage.CHAMPION, {})
             return log.write()
 
     def versions(self) -> list[Version]:
@@ -263,8 +265,12 @@ class Registry:
 
     def latest(self) -> int:
         """Return the number of the newest event, 0 if there is none; costs one look-up."""
+        return self.end().number
+
+    def end(self) -> chain.Head:
+        """Return number and hash of the newest event, to note elsewhere."""
         with self._database.reading() as connection:
-            return chain.peek(connection, CHAIN).number
+            return chain.peek(connection, CHAIN)
 
     def verify(self, *, anchor: str | None = None) -> list[str]:
         """Check the chain of events, what follows from it, and the hash of every file.
@@ -295,11 +301,9 @@ class Registry:
 class _Log:
     """The events of one change, and what they follow from."""
 
-    def __init__(
-        self, connection: Connection, actor: str, reason: str, details: Mapping[str, Any]
-    ) -> None:
+    def __init__(self, connection: Connection, actor: str, reason: str) -> None:
         self._connection = connection
-        self._about = (actor, reason, details)
+        self._actor, self._reason = actor, reason
         self._end = chain.head(connection, CHAIN)  # from here on nobody else writes
         self.entries = [entry for entry, _ in _read(connection)]
         self._known = len(self.entries)
@@ -318,7 +322,7 @@ class _Log:
         """Retire the version that has a stage, if one has."""
         former = self.holder(stage)
         if former is not None:
-            self.add(Kind.REPLACED, former, stage, Stage.RETIRED)
+            self.add(Kind.REPLACED, former, stage, Stage.RETIRED, {})
 
     def add(
         self,
@@ -326,12 +330,12 @@ class _Log:
         number: int,
         before: Stage | None,
         after: Stage,
+        details: Mapping[str, Any],
         model: Prints | None = None,
     ) -> None:
-        actor, reason, details = self._about
-        place = len(self.entries) + 1
+        place, by, why = len(self.entries) + 1, self._actor, self._reason
         self.entries.append(
-            Entry(place, self._time, actor, kind, number, before, after, reason, details, model)
+            Entry(place, self._time, by, kind, number, before, after, why, details, model)
         )
 
     def write(self) -> Event:
@@ -344,12 +348,12 @@ class _Log:
         return self.entries[-1].event(links[-1].hash if links else self._end.hash)
 
 
-def _move(log: _Log, number: int, stage: Stage) -> None:
+def _move(log: _Log, number: int, stage: Stage, details: Mapping[str, Any]) -> None:
     before = log.stage(number)
     check_move(number, before, stage)
     if stage in SINGLE:
         log.replace(stage)
-    log.add(KINDS[stage], number, before, stage)
+    log.add(KINDS[stage], number, before, stage, details)
 
 
 def _read(connection: Connection) -> list[tuple[Entry, str]]:

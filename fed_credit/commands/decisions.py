@@ -1,0 +1,167 @@
+"""``fed-credit decisions``: what was decided, by which model, and what people did about it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from fed_credit.commands.parser import Parser
+from fed_credit.commands.subcommands import dispatch, lazily
+
+if TYPE_CHECKING:
+    from fed_credit.decision_log.log import DecisionLog
+    from fed_credit.decision_log.records import Decision, Override
+
+VERDICTS = ("approve", "refer", "decline")
+_SHOWN = 50
+
+
+def run_command(arguments: Sequence[str]) -> int:
+    """Run ``fed-credit decisions``.
+
+    Parameters
+    ----------
+    arguments : sequence of str
+        What follows ``decisions`` on the command line.
+
+    Returns
+    -------
+    int
+        Exit code: 0, or 1 if ``verify`` found something wrong or ``reproduce`` something else.
+
+    Raises
+    ------
+    FedCreditError
+        If the user can mend what went wrong.
+    """
+    again, keep = "decisions_again", "decisions_keep"
+    subcommands = {
+        "list": ("show the newest decisions, without their inputs", _list),
+        "show": ("show a decision with inputs, reasons and overrides", _show),
+        "reproduce": ("make a decision again and compare", lazily(again, "run_reproduce")),
+        "override": ("note that a person decided otherwise", lazily(again, "run_override")),
+        "export": ("write decisions as a Parquet file", lazily(keep, "run_export")),
+        "verify": ("say whether the log is whole", lazily(keep, "run_verify")),
+        "purge": ("remove what is old enough, and note it", lazily(keep, "run_purge")),
+    }
+    return dispatch("decisions", subcommands, arguments, options=" [--home HOME | --log WHERE]")
+
+
+def decisions_parser(name: str, description: str) -> Parser:
+    """Return a parser with what every subcommand takes."""
+    parser = Parser(
+        prog=f"fed-credit decisions {name}", description=description, allow_abbrev=False
+    )
+    parser.add_argument(
+        "--home", type=Path, default=Path(), metavar="HOME", help="the home (default: here)"
+    )
+    parser.add_argument(
+        "--log",
+        metavar="WHERE",
+        help="a file, or an address like postgresql+psycopg://HOST/DATABASE (default: what"
+        " serve.yaml in the home says, else its decisions.db)",
+    )
+    parser.add_argument("--debug", action="store_true", help="show the traceback of every error")
+    return parser
+
+
+def open_log(home: Path, where: str | None) -> DecisionLog:
+    """Open the decision log that the arguments name."""
+    from fed_credit.config.serve import load_serve
+    from fed_credit.decision_log.log import DecisionLog
+
+    return DecisionLog.open(load_serve(home).decision_log if where is None else where)
+
+
+def _list(arguments: Sequence[str]) -> int:
+    parser = decisions_parser(
+        "list",
+        "Show the newest decisions, the newest first. Inputs are personal or a firm's own, so they"
+        " are left out unless asked for.",
+    )
+    parser.add_argument(
+        "--last", type=int, default=_SHOWN, metavar="N", help=f"so many (default: {_SHOWN})"
+    )
+    parser.add_argument("--verdict", choices=VERDICTS, help="only of this verdict")
+    parser.add_argument("--before", metavar="ID", help="only those before this decision")
+    parser.add_argument("--inputs", action="store_true", help="with inputs, as JSON")
+    parser.add_argument("--json", action="store_true", help="for programs")
+    given = parser.parse_args(list(arguments))
+    if given.last < 1:
+        from fed_credit.errors import ConfigurationError
+
+        raise ConfigurationError(f"--last {given.last} shows nothing; give 1 or more.")
+    with open_log(given.home, given.log) as log:
+        found = log.recent(given.last, before=given.before, verdict=given.verdict)
+        counts = log.counts()
+    if given.json or given.inputs:
+        for decision in found:
+            body = asdict(decision)
+            if not given.inputs:
+                del body["inputs"]
+            print(json.dumps(body, ensure_ascii=False))
+        return 0
+    if found:
+        _table(found)
+    total = ", ".join(f"{counts[name]:,} {name}" for name in VERDICTS)
+    print(
+        f"{counts['decisions']:,} decisions in the log ({total}); {counts['overrides']:,} overrides"
+    )
+    return 0
+
+
+def _table(found: Sequence[Decision]) -> None:
+    from rich.console import Console
+    from rich.markup import escape
+    from rich.table import Table
+
+    table = Table(title="Decisions", title_justify="left")
+    columns = ("time (UTC)", "id", "application", "model", "PD", "score", "grade", "verdict")
+    for name in columns:
+        right = name in ("model", "PD", "score")
+        table.add_column(name, justify="right" if right else "left", overflow="fold")
+    for one in found:
+        cells = [one.time[:19].replace("T", " "), one.id, one.application or "", f"{one.model}"]
+        cells += [f"{one.pd:.4f}", f"{one.score}", one.grade, one.verdict]
+        table.add_row(*[escape(cell) for cell in cells])
+    Console().print(table)
+
+
+def _show(arguments: Sequence[str]) -> int:
+    parser = decisions_parser("show", "Show a decision with its inputs, reasons and overrides.")
+    parser.add_argument("id", metavar="ID", help="of the decision")
+    parser.add_argument("--json", action="store_true", help="for programs")
+    given = parser.parse_args(list(arguments))
+    with open_log(given.home, given.log) as log:
+        decision, overrides = log.get(given.id), log.overrides(given.id)
+    if given.json:
+        body = {**asdict(decision), "overrides": [asdict(one) for one in overrides]}
+        print(json.dumps(body, indent=2, ensure_ascii=False))
+    else:
+        _tell(decision, overrides)
+    return 0
+
+
+def _tell(decision: Decision, overrides: Sequence[Override]) -> None:
+    from fed_credit.errors import one_line
+
+    named = "" if decision.application is None else f", application {decision.application!r}"
+    print(f"Decision {decision.id} of {decision.time}{named}")
+    print(f"Model: version {decision.model}, {decision.model_sha256}")
+    print(
+        f"{decision.verdict}: PD {decision.pd:.6f} (the model's own {decision.model_pd:.6f}),"
+        f" score {decision.score}, grade {decision.grade}"
+    )
+    for reason in decision.reasons:
+        print(f"- {reason['en']}")
+    print("Inputs:")
+    for name, value in decision.inputs.items():
+        print(f"  {one_line(name)}: {one_line(json.dumps(value, ensure_ascii=False))}")
+    if decision.shadow is not None:
+        shadow = ", ".join(f"{key} {value}" for key, value in decision.shadow.items())
+        print(f"The challenger would have said: {shadow}")
+    for one in overrides:
+        print(f"Override of {one.time} by {one.actor}: {one.verdict}. {one.reason}")
