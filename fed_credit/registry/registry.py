@@ -3,21 +3,21 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-from sqlalchemy import Connection, func, insert, select
+from sqlalchemy import func, insert, select
 
 from fed_credit.errors import RegistryError
 from fed_credit.model_file.archive import Opened, opened
+from fed_credit.registry.change import Change, no_version, read, versions_of
 from fed_credit.registry.records import Entry, Event, Kind, Prints, Stage, Version
-from fed_credit.registry.rules import KINDS, SINGLE, champions, check_move, stages
-from fed_credit.registry.tables import CHAIN, EVENTS, LAYOUT, MODELS
+from fed_credit.registry.rules import champions
+from fed_credit.registry.tables import CHAIN, LAYOUT, MODELS
 from fed_credit.registry.verify import problems
 from fed_credit.storage import chain
-from fed_credit.storage.clock import now
 from fed_credit.storage.database import Database
 
 __all__ = ["Event", "Registry", "Stage", "Version"]
@@ -123,7 +123,7 @@ class Registry:
         family = model.model.artefact.spec.family
         prints = Prints(model.sha256, hashlib.sha256(body).hexdigest(), family)
         with self._database.writing() as connection:
-            log = _Log(connection, actor, reason)
+            log = Change(connection, actor, reason)
             given = details or {}
             number = connection.scalar(
                 select(MODELS.c.number).where(MODELS.c.sha256 == model.sha256)
@@ -136,9 +136,9 @@ class Registry:
                 log.add(Kind.REGISTERED, number, None, Stage.CANDIDATE, given, prints)
                 given = {}  # one event carries them
             if stage is not Stage.CANDIDATE and log.stage(number) is not stage:
-                _move(log, number, stage, given)
+                log.move(number, stage, given)
             log.write()
-            return _version(log.entries, number)
+            return versions_of(log.entries)[number]
 
     def move(
         self,
@@ -176,8 +176,8 @@ class Registry:
         """
         _said(actor, reason)
         with self._database.writing() as connection:
-            log = _Log(connection, actor, reason)
-            _move(log, number, stage, details or {})
+            log = Change(connection, actor, reason)
+            log.move(number, stage, details or {})
             return log.write()
 
     def roll_back(self, *, actor: str, reason: str) -> Event:
@@ -203,7 +203,7 @@ class Registry:
         """
         _said(actor, reason)
         with self._database.writing() as connection:
-            log = _Log(connection, actor, reason)
+            log = Change(connection, actor, reason)
             line, present = champions(log.entries), log.holder(Stage.CHAMPION)
             former = line if present is None else line[:-1]
             if not former:
@@ -217,8 +217,7 @@ class Registry:
 
     def versions(self) -> list[Version]:
         """Return all versions, the first one first."""
-        entries = [entry for entry, _ in self._entries()]
-        return [_version(entries, number) for number in stages(entries)]
+        return list(self._versions().values())
 
     def version(self, number: int) -> Version:
         """Return a version.
@@ -228,7 +227,10 @@ class Registry:
         RegistryError
             Here and below: if there is none of this number.
         """
-        return _version([entry for entry, _ in self._entries()], number)
+        found = self._versions().get(number)
+        if found is None:
+            raise no_version(number)
+        return found
 
     def champion(self) -> Version | None:
         """Return the version that decides, if there is one."""
@@ -241,8 +243,8 @@ class Registry:
     def history(self, number: int | None = None) -> list[Event]:
         """Return what happened, to a version or to all, the oldest event first."""
         found = self._entries()
-        if number is not None:
-            _version([entry for entry, _ in found], number)
+        if number is not None and all(entry.version != number for entry, _ in found):
+            raise no_version(number)
         return [entry.event(digest) for entry, digest in found if number in (None, entry.version)]
 
     def body(self, number: int) -> bytes:
@@ -250,7 +252,7 @@ class Registry:
         with self._database.reading() as connection:
             found = connection.scalar(select(MODELS.c.body).where(MODELS.c.number == number))
         if found is None:
-            raise _no_version(number)
+            raise no_version(number)
         return bytes(found)
 
     def model(self, number: int) -> Opened:
@@ -290,104 +292,13 @@ class Registry:
 
     def _entries(self) -> list[tuple[Entry, str]]:
         with self._database.reading() as connection:
-            return _read(connection)
+            return read(connection)
+
+    def _versions(self) -> dict[int, Version]:
+        return versions_of([entry for entry, _ in self._entries()])
 
     def _holder(self, stage: Stage) -> Version | None:
-        entries = [entry for entry, _ in self._entries()]
-        standing = stages(entries)
-        return next((_version(entries, n) for n, now_ in standing.items() if now_ is stage), None)
-
-
-class _Log:
-    """The events of one change, and what they follow from."""
-
-    def __init__(self, connection: Connection, actor: str, reason: str) -> None:
-        self._connection = connection
-        self._actor, self._reason = actor, reason
-        self._end = chain.head(connection, CHAIN)  # from here on nobody else writes
-        self.entries = [entry for entry, _ in _read(connection)]
-        self._known = len(self.entries)
-        self._time = now()
-
-    def stage(self, number: int) -> Stage:
-        found = stages(self.entries).get(number)
-        if found is None:
-            raise _no_version(number)
-        return found
-
-    def holder(self, stage: Stage) -> int | None:
-        return next((n for n, held in stages(self.entries).items() if held is stage), None)
-
-    def replace(self, stage: Stage) -> None:
-        """Retire the version that has a stage, if one has."""
-        former = self.holder(stage)
-        if former is not None:
-            self.add(Kind.REPLACED, former, stage, Stage.RETIRED, {})
-
-    def add(
-        self,
-        kind: Kind,
-        number: int,
-        before: Stage | None,
-        after: Stage,
-        details: Mapping[str, Any],
-        model: Prints | None = None,
-    ) -> None:
-        place, by, why = len(self.entries) + 1, self._actor, self._reason
-        self.entries.append(
-            Entry(place, self._time, by, kind, number, before, after, why, details, model)
-        )
-
-    def write(self) -> Event:
-        """Write the new events; return the last one."""
-        fresh = self.entries[self._known :]
-        links = chain.extended(self._end, [entry.text() for entry in fresh])
-        if links:
-            self._connection.execute(insert(EVENTS), [vars(link) for link in links])
-            chain.advance(self._connection, CHAIN, links[-1])
-        return self.entries[-1].event(links[-1].hash if links else self._end.hash)
-
-
-def _move(log: _Log, number: int, stage: Stage, details: Mapping[str, Any]) -> None:
-    before = log.stage(number)
-    check_move(number, before, stage)
-    if stage in SINGLE:
-        log.replace(stage)
-    log.add(KINDS[stage], number, before, stage, details)
-
-
-def _read(connection: Connection) -> list[tuple[Entry, str]]:
-    rows = connection.execute(
-        select(EVENTS.c.content, EVENTS.c.hash).order_by(EVENTS.c.number)
-    ).all()
-    try:
-        return [(Entry.of(row.content), row.hash) for row in rows]
-    except (KeyError, TypeError, ValueError):
-        raise RegistryError(
-            "The registry's events cannot be read; see what fed-credit registry verify says."
-        ) from None
-
-
-def _version(entries: Sequence[Entry], number: int) -> Version:
-    for entry in entries:
-        if entry.version == number and entry.model is not None:
-            stage = stages(entries)[number]
-            return Version(
-                number,
-                entry.model.sha256,
-                entry.model.family,
-                stage,
-                entry.time,
-                entry.actor,
-                entry.reason,
-            )
-    raise _no_version(number)
-
-
-def _no_version(number: int) -> RegistryError:
-    return RegistryError(
-        f"The registry has no version {number}; fed-credit registry list shows what there is."
-    )
+        return next((one for one in self._versions().values() if one.stage is stage), None)
 
 
 def _said(actor: str, reason: str) -> None:
