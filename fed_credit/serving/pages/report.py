@@ -202,6 +202,14 @@ def read_report(path: Path) -> Report | None:
         ) from None
 
 
+def told_report(home: Path) -> tuple[Report | None, str]:
+    """Return a home's newest report, or in one sentence why it cannot be shown."""
+    try:
+        return read_report(home / LATEST), ""
+    except ServingError as error:
+        return None, str(error)
+
+
 def _month(raw: Mapping[str, Any]) -> Month:
     return Month(
         period=raw["period"],

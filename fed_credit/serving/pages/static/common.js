@@ -1,4 +1,4 @@
-// What several pages use: elements, requests with the session's cookie, signing out.
+// What several pages use: texts, elements, and requests with the session's cookie.
 "use strict";
 
 /** Return the JSON of a data block of the page, or null. */
@@ -52,7 +52,7 @@ async function ask(path, body) {
     throw new Refused(0, [{ field: "", reason: say("away") }]);
   }
   if (answer.status === 401) {
-    window.location.assign("/login?next=" + encodeURIComponent(window.location.pathname));
+    window.location.assign("/login");
     throw new Refused(401, [{ field: "", reason: say("signed_out") }]);
   }
   const found = answer.status === 204 ? null : await answer.json().catch(() => null);
@@ -62,12 +62,4 @@ async function ask(path, body) {
       { field: "", reason: say("failed", { status: answer.status }) }]);
   }
   return found;
-}
-
-for (const form of document.querySelectorAll("form[action='/logout']")) {
-  form.addEventListener("submit", async (event) => {
-    event.preventDefault();
-    await fetch("/logout", { method: "POST", credentials: "same-origin" }).catch(() => null);
-    window.location.assign("/login");
-  });
 }

@@ -8,7 +8,9 @@ if (form) {
   const fields = pageData("fields");
   const input = (name) => byId("f-" + name);
   let shown = null; // the decision in sight
-  let oldest = null; // of the recent ones
+  let earlier = null; // id before which there are earlier decisions
+  const reads = Boolean(byId("recent")); // whether this key may see decisions
+  const overrides = Boolean(byId("override")); // and override them
 
   // --- the form -------------------------------------------------------------------------------
 
@@ -106,10 +108,10 @@ if (form) {
       const id = byId("application-id").value.trim();
       const loan = application();
       const decision = await ask("/v1/score", { application_id: id || null, loan });
-      show({ ...decision, loan, overrides: [] });
+      show({ ...decision, overrides: [] });
       byId("result").focus({ preventScroll: true });
       byId("result-title").scrollIntoView({ block: "start" });
-      await Promise.all([whatWouldChange(loan, decision), recent()]);
+      await Promise.all([whatWouldChange(loan, decision), reads ? recent() : null]);
     } catch (refused) {
       if (!(refused instanceof Refused)) throw refused;
       showProblems(refused.problems);
@@ -147,7 +149,6 @@ if (form) {
     showReasons(decision);
     byId("changes").replaceChildren();
     showOverrides(decision.overrides);
-    byId("override").hidden = !decision.id;
     byId("meta").replaceChildren(
       ...pair("id", make("code", { id: "decision-id" }, decision.id)),
       ...pair("application", decision.application_id || "–"),
@@ -230,36 +231,38 @@ if (form) {
         make("span", { class: "soft" }, " " + when(one.time) + " UTC · " + one.actor)))));
   }
 
-  const dialog = byId("override-dialog");
+  if (overrides) {
+    const dialog = byId("override-dialog");
 
-  byId("override").addEventListener("click", () => {
-    byId("override-problem").textContent = "";
-    byId("override-reason").value = "";
-    byId("override-verdict").value = shown.verdict === "decline" ? "approve" : "decline";
-    dialog.showModal();
-    byId("override-reason").focus();
-  });
-
-  byId("override-cancel").addEventListener("click", () => dialog.close());
-
-  byId("override-form").addEventListener("submit", async (event) => {
-    event.preventDefault();
-    const reason = byId("override-reason").value.trim();
-    if (!reason) {
-      byId("override-problem").textContent = say("reason_required");
+    byId("override").addEventListener("click", () => {
+      byId("override-problem").textContent = "";
+      byId("override-reason").value = "";
+      byId("override-verdict").value = shown.verdict === "decline" ? "approve" : "decline";
+      dialog.showModal();
       byId("override-reason").focus();
-      return;
-    }
-    try {
-      await ask("/v1/decisions/" + encodeURIComponent(shown.id) + "/override", { verdict: byId("override-verdict").value, reason });
-      dialog.close();
-      await open(shown.id);
-      await recent();
-    } catch (refused) {
-      if (!(refused instanceof Refused)) throw refused;
-      byId("override-problem").textContent = refused.message;
-    }
-  });
+    });
+
+    byId("override-cancel").addEventListener("click", () => dialog.close());
+
+    byId("override-form").addEventListener("submit", async (event) => {
+      event.preventDefault();
+      const reason = byId("override-reason").value.trim();
+      if (!reason) {
+        byId("override-problem").textContent = say("reason_required");
+        byId("override-reason").focus();
+        return;
+      }
+      try {
+        await ask("/v1/decisions/" + encodeURIComponent(shown.id) + "/override", { verdict: byId("override-verdict").value, reason });
+        dialog.close();
+        await open(shown.id);
+        await recent();
+      } catch (refused) {
+        if (!(refused instanceof Refused)) throw refused;
+        byId("override-problem").textContent = refused.message;
+      }
+    });
+  }
 
   byId("print").addEventListener("click", () => window.print());
 
@@ -267,10 +270,11 @@ if (form) {
 
   async function open(id) {
     const found = await ask("/v1/decisions/" + encodeURIComponent(id));
-    fill(found.loan, true);
+    fill(found.inputs, true);
     byId("application-id").value = found.application_id || "";
+    clearProblems();
     show(found);
-    await whatWouldChange(found.loan, found);
+    await whatWouldChange(found.inputs, found);
   }
 
   function recentRow(decision) {
@@ -295,35 +299,40 @@ if (form) {
   async function recent(before) {
     const most = 10;
     const query = "?most=" + most + (before ? "&before=" + encodeURIComponent(before) : "");
-    const { decisions } = await ask("/v1/decisions" + query);
-    const rows = decisions.map(recentRow);
+    const found = await ask("/v1/decisions" + query);
+    const rows = found.decisions.map(recentRow);
     if (before) byId("recent").append(...rows);
     else byId("recent").replaceChildren(...rows);
-    oldest = decisions.length ? decisions.at(-1).id : oldest;
-    byId("more").hidden = decisions.length < most;
-    byId("recent-none").hidden = Boolean(before) || decisions.length > 0;
+    earlier = found.next;
+    byId("more").hidden = !earlier;
+    byId("recent-none").hidden = Boolean(before) || rows.length > 0;
   }
 
-  byId("more").addEventListener("click", () => recent(oldest));
+  if (reads) {
+    byId("more").addEventListener("click", () => recent(earlier));
 
-  byId("find").addEventListener("submit", async (event) => {
-    event.preventDefault();
-    byId("find-problem").textContent = "";
-    const id = byId("find-id").value.trim();
-    if (!id) return;
-    try {
-      await open(id);
-      byId("result-title").scrollIntoView({ block: "start" });
-    } catch (refused) {
+    byId("find").addEventListener("submit", async (event) => {
+      event.preventDefault();
+      byId("find-problem").textContent = "";
+      const id = byId("find-id").value.trim();
+      if (!id) return;
+      try {
+        await open(id);
+        byId("result-title").scrollIntoView({ block: "start" });
+      } catch (refused) {
+        if (!(refused instanceof Refused)) throw refused;
+        byId("find-problem").textContent = refused.status === 404 ? say("find_none") : refused.message;
+      }
+    });
+
+    recent().catch((refused) => {
       if (!(refused instanceof Refused)) throw refused;
-      byId("find-problem").textContent = refused.status === 404 ? say("find_none") : refused.message;
+      byId("find-problem").textContent = refused.message;
+    });
+    const asked = new URLSearchParams(window.location.search).get("decision");
+    if (asked) {
+      byId("find-id").value = asked;
+      byId("find").requestSubmit();
     }
-  });
-
-  recent().catch((refused) => {
-    if (!(refused instanceof Refused)) throw refused;
-    byId("find-problem").textContent = refused.message;
-  });
-  const asked = new URLSearchParams(window.location.search).get("decision");
-  if (asked) byId("find-id").value = asked, byId("find").requestSubmit();
+  }
 }
