@@ -7,17 +7,14 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from sqlalchemy import func, select
-
 from fed_credit.decision.policy import VERDICTS
+from fed_credit.decision_log import queries
 from fed_credit.decision_log.days import Day, by_day
 from fed_credit.decision_log.records import (
     Decision,
-    Kind,
     Override,
     Purge,
     Row,
-    decision_of,
     decision_row,
     override_of,
     override_row,
@@ -30,8 +27,6 @@ from fed_credit.storage import chain
 from fed_credit.storage.appender import Appender
 from fed_credit.storage.clock import now, utc
 from fed_credit.storage.database import Database
-
-_IDS_AT_ONCE = 500  # in one question
 
 __all__ = ["Decision", "DecisionLog", "Override"]
 
@@ -135,36 +130,17 @@ class DecisionLog:
             If it is not there.
         """
         with self._database.reading() as connection:
-            content = connection.scalar(
-                select(ENTRIES.c.content).where(ENTRIES.c.kind == Kind.DECISION, ENTRIES.c.id == id)
-            )
-        if content is None:
-            raise _unknown(id)
-        return decision_of(content)
+            return queries.get(connection, id)
 
     def overrides(self, id: str) -> list[Override]:
         """Return what people decided in place of a decision, the oldest first."""
         with self._database.reading() as connection:
-            rows = connection.execute(
-                select(ENTRIES.c.number, ENTRIES.c.content)
-                .where(ENTRIES.c.kind == Kind.OVERRIDE, ENTRIES.c.id == id)
-                .order_by(ENTRIES.c.number)
-            ).all()
-        return [override_of(row.number, row.content) for row in rows]
+            return queries.overrides(connection, [id])
 
     def last_overrides(self, ids: Sequence[str]) -> dict[str, Override]:
         """Return the last override of each of these decisions that has one."""
-        found: dict[str, Override] = {}
         with self._database.reading() as connection:
-            for start in range(0, len(ids), _IDS_AT_ONCE):
-                some = ids[start : start + _IDS_AT_ONCE]
-                rows = connection.execute(
-                    select(ENTRIES.c.number, ENTRIES.c.id, ENTRIES.c.content)
-                    .where(ENTRIES.c.kind == Kind.OVERRIDE, ENTRIES.c.id.in_(some))
-                    .order_by(ENTRIES.c.number)
-                ).all()
-                found |= {row.id: override_of(row.number, row.content) for row in rows}
-        return found
+            return {one.decision: one for one in queries.overrides(connection, ids)}
 
     def override(self, id: str, verdict: str, *, reason: str, actor: str) -> Override:
         """Note that a person decided otherwise; the decision stays as it is.
@@ -219,21 +195,8 @@ class DecisionLog:
         DecisionLogError
             If ``before`` is not there.
         """
-        query = select(ENTRIES.c.content).where(ENTRIES.c.kind == Kind.DECISION)
         with self._database.reading() as connection:
-            if before is not None:
-                number = connection.scalar(
-                    select(ENTRIES.c.number).where(
-                        ENTRIES.c.kind == Kind.DECISION, ENTRIES.c.id == before
-                    )
-                )
-                if number is None:
-                    raise _unknown(before)
-                query = query.where(ENTRIES.c.number < number)
-            if verdict is not None:
-                query = query.where(ENTRIES.c.verdict == verdict)
-            found = connection.scalars(query.order_by(ENTRIES.c.number.desc()).limit(most)).all()
-        return [decision_of(content) for content in found]
+            return queries.recent(connection, most, before, verdict)
 
     def read(
         self, since: str | None, until: str | None, most: int = 10_000
@@ -248,41 +211,19 @@ class DecisionLog:
         most : int
             Decisions in a piece at most.
 
-        Yields
-        ------
-        list of Decision
-            Never empty.
+        Returns
+        -------
+        iterator of list of Decision
+            Never empty ones.
 
         Raises
         ------
         ConfigurationError
             If a time is none.
         """
-        times = []
-        if since is not None:
-            times.append(ENTRIES.c.time >= utc("since", since))
-        if until is not None:
-            times.append(ENTRIES.c.time < utc("until", until))
-        with self._database.reading() as connection:
-            first, last = connection.execute(
-                select(func.min(ENTRIES.c.number), func.max(ENTRIES.c.number)).where(*times)
-            ).one()
-        if first is None:
-            return
-        reached = first - 1
-        while reached < last:
-            with self._database.reading() as connection:  # none is held open while a piece is used
-                rows = connection.execute(
-                    select(ENTRIES.c.number, ENTRIES.c.content)
-                    .where(ENTRIES.c.number > reached, ENTRIES.c.number <= last)
-                    .where(ENTRIES.c.kind == Kind.DECISION, *times)
-                    .order_by(ENTRIES.c.number)
-                    .limit(most)
-                ).all()
-            if not rows:
-                return
-            reached = rows[-1].number
-            yield [decision_of(row.content) for row in rows]
+        first = None if since is None else utc("since", since)
+        end = None if until is None else utc("until", until)
+        return queries.pieces(self._database, first, end, most)
 
     def purge(self, before: str, *, actor: str, reason: str) -> int:
         """Remove the beginning of the log, whose time is over, and note that it was removed.
@@ -347,20 +288,7 @@ class DecisionLog:
             By verdict; and ``decisions``, ``overrides`` and ``purged`` decisions in all.
         """
         with self._database.reading() as connection:
-            rows = connection.execute(
-                select(ENTRIES.c.kind, ENTRIES.c.verdict, func.count()).group_by(
-                    ENTRIES.c.kind, ENTRIES.c.verdict
-                )
-            ).all()
-            gone = sum(one.decisions for one in purges(connection))
-        found = {str(verdict): 0 for verdict in VERDICTS}
-        found |= {verdict: n for kind, verdict, n in rows if kind == Kind.DECISION}
-        return {
-            **found,
-            "decisions": sum(n for kind, _, n in rows if kind == Kind.DECISION),
-            "overrides": sum(n for kind, _, n in rows if kind == Kind.OVERRIDE),
-            "purged": gone,
-        }
+            return queries.counts(connection)
 
     def verify(self, *, anchor: str | None = None) -> list[str]:
         """Follow the chain from its beginning, or from what a purge left.
@@ -382,12 +310,6 @@ class DecisionLog:
         """Return number and hash of the last row, to note elsewhere."""
         with self._database.reading() as connection:
             return chain.peek(connection, CHAIN)
-
-
-def _unknown(id: str) -> DecisionLogError:
-    return DecisionLogError(
-        f"The log has no decision {id!r}; fed-credit decisions list shows the newest."
-    )
 
 
 def _said(actor: str, reason: str) -> None:
