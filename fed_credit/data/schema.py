@@ -119,6 +119,9 @@ class Field:
         Kind of institution that holds the field (``bank``, later ``tax_office``, ``utility``).
     hash_buckets : int
         Number of hash buckets of a categorical field without listed values.
+    changeable : bool
+        Whether an applicant can change it (amount, term, collateral): what a declined application
+        could be instead is searched for among these.
     formula : str
         How an engineered field is computed from others (``log1p(turnover)``); a column of that name
         in the data is then not looked at.
@@ -148,6 +151,7 @@ class Field:
     feature: bool = True
     source: str = "bank"
     hash_buckets: int = 64
+    changeable: bool = False
     formula: str = ""
     derived_from: tuple[str, ...] = ()
     group: Group | None = None
@@ -433,7 +437,7 @@ def _field(path: Path, name: str, body: Any) -> Field:
             ):
                 raise SchemaError(f"{where}: expected a finite number, got '{value}'.")
             values[key] = None if value is None else float(value)
-        elif key in ("sensitive", "feature"):
+        elif key in ("sensitive", "feature", "changeable"):
             if not isinstance(value, bool):
                 raise SchemaError(f"{where}: expected true or false, got '{value}'.")
             values[key] = value
@@ -475,10 +479,20 @@ def _field(path: Path, name: str, body: Any) -> Field:
                 f"Schema file {path}: field '{name}' has a formula and '{idle}', which says how a"
                 " field is spelled in the data or follows from the formula; leave it out."
             )
+        if made.changeable:
+            raise SchemaError(
+                f"Schema file {path}: field '{name}' has a formula and cannot be changeable; say so of"
+                " the fields that it is computed from."
+            )
         return made
     if made.kind is Kind.BOOLEAN and not (made.true_values and made.false_values):
         raise SchemaError(
             f"Schema file {path}: boolean field '{name}' needs true_values and false_values."
+        )
+    if made.changeable and made.kind not in FEATURE_KINDS:
+        raise SchemaError(
+            f"Schema file {path}: field '{name}' of kind {made.kind} cannot be changeable; only"
+            " numeric, boolean and categorical fields can."
         )
     _check_spelling(path, made)
     return made
