@@ -481,8 +481,8 @@ def _field(path: Path, name: str, body: Any) -> Field:
             )
         if made.changeable:
             raise SchemaError(
-                f"Schema file {path}: field '{name}' has a formula and cannot be changeable; say so of"
-                " the fields that it is computed from."
+                f"Schema file {path}: field '{name}' has a formula and cannot be changeable;"
+                " say so of the fields that it is computed from."
             )
         return made
     if made.kind is Kind.BOOLEAN and not (made.true_values and made.false_values):
