@@ -113,6 +113,12 @@ class SyntheticSpec:
         Scale of missingness; 1 is realistic, 0 is none.
     shared_firms : float
         Share of firms that borrow at more than one bank.
+    break_from : str or None
+        Month (``YYYY-MM``) from which the next two hold; ``None`` for no break.
+    break_population : float
+        How far applicants are other ones from then on, as ``drift`` over its whole period.
+    break_concept : float
+        How far other things make a firm default from then on, as ``drift`` over its whole period.
     """
 
     num_loans: int
@@ -130,6 +136,9 @@ class SyntheticSpec:
     noise: float
     missing: float
     shared_firms: float
+    break_from: str | None
+    break_population: float
+    break_concept: float
 
 
 @dataclass

@@ -102,7 +102,7 @@ def _check(spec: SyntheticSpec) -> None:
         "shared_firms": (0, 1),
     }
     for knob in fields(spec):
-        if knob.name in ("first_month", "last_month"):
+        if knob.name in ("first_month", "last_month", "break_from"):
             continue
         low, high = bounds.get(knob.name, (0, 10))
         value = getattr(spec, knob.name)
@@ -110,8 +110,10 @@ def _check(spec: SyntheticSpec) -> None:
             raise ConfigurationError(
                 f"data.generator.{knob.name} is {value}; choose a value from {low} to {high}."
             )
-    for name in ("first_month", "last_month"):
+    for name in ("first_month", "last_month", "break_from"):
         value = getattr(spec, name)
+        if value is None and name == "break_from":
+            continue
         if not re.fullmatch(r"(19|20)\d\d-(0[1-9]|1[0-2])", value):
             raise ConfigurationError(
                 f"data.generator.{name} is '{value}'; write a month from 1900 to 2099 as YYYY-MM."

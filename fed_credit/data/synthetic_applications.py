@@ -46,6 +46,8 @@ class Applications:
         ``(n_loans,) float64``: months since the firm's first application.
     num_firms : int
         Firms in all.
+    broken : numpy.ndarray
+        ``(n_loans,) bool``: the application comes after the break, if there is one.
     """
 
     firm: np.ndarray
@@ -55,6 +57,7 @@ class Applications:
     position: np.ndarray
     months_since_first: np.ndarray
     num_firms: int
+    broken: np.ndarray
 
 
 def allocate(spec: SyntheticSpec) -> Applications:
@@ -105,4 +108,12 @@ def allocate(spec: SyntheticSpec) -> Applications:
         position=month / (months - 1) - 0.5 if months > 1 else np.zeros(loans),
         months_since_first=(month - earliest[firm]).astype(np.float64),
         num_firms=firms,
+        broken=_after(date[order], spec.break_from),
     )
+
+
+def _after(date: np.ndarray, month: str | None) -> np.ndarray:
+    if month is None:
+        return np.zeros(len(date), dtype=bool)
+    after: np.ndarray = date >= np.datetime64(month, "M")
+    return after

@@ -121,7 +121,7 @@ class _Draws:
 
     def __init__(self, spec: SyntheticSpec, who: Applications) -> None:
         self.spec, self.who = spec, who
-        self.drift = spec.drift * who.position
+        self.drift = spec.drift * who.position + spec.break_population * who.broken
 
     def normal(self, name: str) -> np.ndarray:
         """One standard normal draw per loan."""

@@ -2,12 +2,13 @@
 
 The 24-month log-odds of default of loan *i* at bank *b* in month *t* are
 
-``a + skew·z_b + Σ_j w_j (1 + concept·z_bj)(1 + drift·d_j·p_t) g_j(x_i) + cycle·s_i·c_t + noise·ε``
+``a + skew·z_b + Σ_j w_j (1 + concept·z_bj)(1 + d_j·m_t) g_j(x_i) + cycle·s_i·c_t + noise·ε``
 
-with drivers ``g_j`` standardised over the data set, ``p_t`` the position in the period (-0.5 to
-0.5), ``s_i`` the sector's sensitivity, ``c_t`` the cycle and ``ε`` standard normal. The
-intercept ``a`` is solved so that the mean true PD is the base default rate. The true PD leaves out
-``ε`` by integrating over it; its AUC is the best that any model of these fields can reach.
+with ``m_t = drift·p_t``, plus ``break_concept`` from the break on; drivers ``g_j`` standardised
+over the data set, ``p_t`` the position in the period (-0.5 to 0.5), ``s_i`` the sector's
+sensitivity, ``c_t`` the cycle and ``ε`` standard normal. The intercept ``a`` is solved so that the
+mean true PD is the base default rate. The true PD leaves out ``ε`` by integrating over it; its AUC
+is the best that any model of these fields can reach.
 
 With ``PD`` for what these log-odds, noise included, amount to, default happens at the time ``T``
 (months on book) with the survival function ``P(T > t) = (1 - PD)^(H(t) / H(h))``: proportional
@@ -97,7 +98,8 @@ def log_odds(spec: SyntheticSpec, who: Applications, r: Records) -> np.ndarray:
         rng = stream(spec, f"driver.{name}")
         direction = 1.0 if rng.random() < 0.5 else -1.0
         concept = 1 + spec.concept_shift * rng.standard_normal(banks)
-        weights = weight * concept[who.bank] * (1 + spec.drift * direction * who.position)
+        moved = direction * (spec.drift * who.position + spec.break_concept * who.broken)
+        weights = weight * concept[who.bank] * (1 + moved)
         total += weights * (values - values.mean()) / spread
     months = (who.date.astype("datetime64[M]") - _CYCLE_START).astype(np.int64)
     cycle = np.sin(2 * np.pi * months / _CYCLE_MONTHS)

@@ -105,7 +105,7 @@ def spec(folder: Path, frame: pd.DataFrame | None = None, **changed: object) -> 
         max_rejected_share=0.05,
         target=TargetSpec(24, "2022-06-30"),
         partition=PartitionSpec(PartitionKind.NATURAL, 3, 1.0),
-        split=SplitSpec(SplitKind.RANDOM, 0.2, 0.2, None, None),
+        split=SplitSpec(SplitKind.RANDOM, 0.2, 0.2, None, None, True),
         generator=SyntheticSpec(
             num_loans=3000,
             num_institutions=4,
@@ -122,6 +122,9 @@ def spec(folder: Path, frame: pd.DataFrame | None = None, **changed: object) -> 
             noise=0.3,
             missing=1.0,
             shared_firms=0.1,
+            break_from=None,
+            break_population=0.0,
+            break_concept=0.0,
         ),
     )
     return replace(made, **changed)  # type: ignore[arg-type]

@@ -372,6 +372,25 @@ def test_drift_moves_the_population_and_the_coefficients() -> None:
     assert slope2 > 1.4 * slope1
 
 
+def test_a_break_changes_everything_from_its_month_on_and_nothing_before() -> None:
+    calm = even()
+    for knob in ("break_population", "break_concept"):
+        broken = even(break_from="2021-01", **{knob: 1.0})
+        after = (calm["application_date"] >= "2021-01-01").to_numpy()
+        drawn = [name for name in calm.columns if name not in RISK]
+        pd.testing.assert_frame_equal(broken[~after][drawn], calm[~after][drawn])
+        moved = broken["inquiries"][after].mean() / calm["inquiries"][after].mean()
+        if knob == "break_population":
+            assert moved > 2.0
+        else:
+            pd.testing.assert_frame_equal(broken[drawn], calm[drawn])
+            ranks = [np.corrcoef(broken["true_pd"][rows], calm["true_pd"][rows])[0, 1]
+                     for rows in (~after, after)]  # fmt: skip
+            assert ranks[0] > 0.99 > 0.9 > ranks[1]
+    # Its size alone breaks nothing.
+    pd.testing.assert_frame_equal(even(break_population=1.0, break_concept=1.0), calm)
+
+
 def test_credit_cycle_hits_some_sectors_harder() -> None:
     def amplitude(frame: pd.DataFrame, sector: str) -> float:
         rows = frame[frame["sector"] == sector]
@@ -475,6 +494,7 @@ def test_engineered_fields_need_their_operands() -> None:
         ({"shared_firms": 1.2}, "data.generator.shared_firms is 1.2; choose a value from 0 to 1"),
         ({"noise": -0.1}, "data.generator.noise"),
         ({"drift": float("nan")}, "data.generator.drift"),
+        ({"break_from": "2021-13"}, "data.generator.break_from"),
         ({"base_default_rate": 0.0}, "data.generator.base_default_rate"),
         ({"first_month": "2015-13"}, "data.generator.first_month is '2015-13'"),
         ({"first_month": "2024-02"}, "swap them"),

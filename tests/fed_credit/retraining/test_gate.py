@@ -14,6 +14,7 @@ from fed_credit.evaluation.intervals import difference_interval
 from fed_credit.retraining.gate import GateResult, Judged, judge
 
 Settings = Callable[..., RetrainSpec]
+Spec = Callable[..., SimulationSpec]
 
 
 def loans(
@@ -43,7 +44,7 @@ def stand(
     return call
 
 
-def test_a_better_challenger_passes_and_a_worse_one_does_not(stand) -> None:  # type: ignore[no-untyped-def]
+def test_a_better_challenger_passes_and_a_worse_one_does_not(stand) -> None:
     better = loans((900, 700), (1.5, 1.5), (0.3, 0.3))
     found = stand(better)
     assert found.passed
@@ -61,14 +62,14 @@ def test_a_better_challenger_passes_and_a_worse_one_does_not(stand) -> None:  # 
         assert stand(better, measure=measure).passed
 
 
-def test_equal_models_do_not_pass_at_a_margin_of_zero(stand) -> None:  # type: ignore[no-untyped-def]
+def test_equal_models_do_not_pass_at_a_margin_of_zero(stand) -> None:
     same = loans((900,), (0.5,), (0.5,))
     same = replace(same, challenger=same.champion)
     for by in ("estimate", "interval"):
         assert not stand(same, by=by, margin=0.0).passed
 
 
-def test_the_margin_counts_by_estimate_or_by_the_lower_end(stand) -> None:  # type: ignore[no-untyped-def]
+def test_the_margin_counts_by_estimate_or_by_the_lower_end(stand) -> None:
     judged = loans((900, 700), (1.2, 1.2), (0.6, 0.6))
     gain = stand(judged).overall.gain["auc"]
     between = (gain.lo + gain.value) / 2
@@ -78,7 +79,7 @@ def test_the_margin_counts_by_estimate_or_by_the_lower_end(stand) -> None:  # ty
     assert stand(judged, margin=gain.lo - 1e-6, by="interval").passed
 
 
-def test_a_vintage_with_few_bads_judges_nothing(stand) -> None:  # type: ignore[no-untyped-def]
+def test_a_vintage_with_few_bads_judges_nothing(stand) -> None:
     judged = loans((900, 700), (1.5, 1.5), (0.3, 0.3))
     bads = int(judged.y.sum())
     assert stand(judged, min_bads=bads).passed
@@ -86,7 +87,7 @@ def test_a_vintage_with_few_bads_judges_nothing(stand) -> None:  # type: ignore[
     assert not found.passed and f"has {bads} bad" in found.reasons[0].en
 
 
-def test_no_bank_may_lose_more_than_the_limit_and_the_worst_is_named_first(stand) -> None:  # type: ignore[no-untyped-def]
+def test_no_bank_may_lose_more_than_the_limit_and_the_worst_is_named_first(stand) -> None:
     judged = loans((2500, 900), (1.5, 0.3), (0.3, 1.5))
     found = stand(judged, small_bank_bads=50)
     assert found.overall.gain["auc"].lo > 0
@@ -99,7 +100,7 @@ def test_no_bank_may_lose_more_than_the_limit_and_the_worst_is_named_first(stand
     assert not stand(judged, max_bank_loss=loss - 1e-9).passed
 
 
-def test_a_small_banks_loss_counts_only_where_its_whole_interval_is_one(stand) -> None:  # type: ignore[no-untyped-def]
+def test_a_small_banks_loss_counts_only_where_its_whole_interval_is_one(stand) -> None:
     judged = loans((2500, 120), (1.5, 0.55), (0.3, 0.95))
     small = stand(judged).banks[0]
     interval = small.gain.gain["auc"]
@@ -116,7 +117,7 @@ def test_a_small_banks_loss_counts_only_where_its_whole_interval_is_one(stand) -
     assert not stand(sure).passed
 
 
-def test_banks_that_cannot_be_assessed_are_named_and_do_not_decide(stand) -> None:  # type: ignore[no-untyped-def]
+def test_banks_that_cannot_be_assessed_are_named_and_do_not_decide(stand) -> None:
     judged = loans((2500, 20), (1.5, 0.1), (0.3, 9.0))
     few = int(judged.y[judged.bank == 1].sum())
     found = stand(judged, bank_min_bads=few + 1)

@@ -22,8 +22,8 @@ EASY = {"gate": {"by": "estimate", "margin": 0.0, "min_bads": 5, "max_bank_loss"
 
 
 @pytest.fixture
-def ask(registry: Registry, world, settings, tmp_path: Path):  # type: ignore[no-untyped-def]
-    def call(as_of: str, own: dict[str, Any], *overrides: str, **how: bool):  # type: ignore[no-untyped-def]
+def ask(registry: Registry, world, settings, tmp_path: Path):
+    def call(as_of: str, own: dict[str, Any], *overrides: str, **how: bool):
         said: list[str] = []
         request = Request(np.datetime64(as_of), world.spec(*overrides), "Wei", **how)
         return retrain(tmp_path, registry, settings(**own), request, said.append), said
@@ -33,7 +33,7 @@ def ask(registry: Registry, world, settings, tmp_path: Path):  # type: ignore[no
 
 def test_nothing_due_leaves_a_line_and_nothing_else(
     ask, registry: Registry, tmp_path: Path
-) -> None:  # type: ignore[no-untyped-def]
+) -> None:
     before = registry.history()
     outcome, said = ask("2022-03-31", EASY)
     assert outcome.challenger is None and said[0].startswith("Not due: ")
@@ -56,14 +56,14 @@ def test_what_passes_is_promoted_and_what_fails_stays_with_its_reasons(
     registry: Registry,
     tmp_path: Path,
     own: dict[str, Any],
-    stage: Stage,  # type: ignore[no-untyped-def]
+    stage: Stage,
 ) -> None:
     outcome, said = ask("2022-12-31", own)
     gate = outcome.gate
     if own["gate"]["margin"] == 0.0 and not gate.passed:
         pytest.skip("the challenger of this data does not gain")
     assert registry.version(2).stage is stage
-    assert registry.champion().number == (2 if stage is Stage.CHAMPION else 1)  # type: ignore[union-attr]
+    assert registry.champion().number == (2 if stage is Stage.CHAMPION else 1)
     event = registry.history(2)[-1]
     record = event.details[RECORD]
     assert record["as_of"] == "2022-12-31" and record["champion"] == 1
@@ -80,7 +80,7 @@ def test_what_passes_is_promoted_and_what_fails_stays_with_its_reasons(
     assert not registry.verify()
 
 
-def test_it_rests_after_an_attempt_unless_forced(ask, registry: Registry) -> None:  # type: ignore[no-untyped-def]
+def test_it_rests_after_an_attempt_unless_forced(ask, registry: Registry) -> None:
     ask("2022-12-31", {"gate": {"margin": 0.5}})
     outcome, _ = ask("2023-01-31", {"gate": {"margin": 0.5}})
     assert outcome.challenger is None
@@ -89,7 +89,7 @@ def test_it_rests_after_an_attempt_unless_forced(ask, registry: Registry) -> Non
     assert len(registry.versions()) == 3
 
 
-def test_a_vintage_that_the_champion_has_seen_is_refused(ask) -> None:  # type: ignore[no-untyped-def]
+def test_a_vintage_that_the_champion_has_seen_is_refused(ask) -> None:
     with pytest.raises(ConfigurationError, match="has seen loans decided until"):
         # Twenty months reach back into what the champion was trained on.
         ask("2022-12-31", {**EASY, "vintage": {"months": 20}})
@@ -97,7 +97,7 @@ def test_a_vintage_that_the_champion_has_seen_is_refused(ask) -> None:  # type: 
         ask("2021-06-30", EASY, force=True)
 
 
-def test_the_champion_is_scored_although_the_challenger_looks_at_less(ask, world, settings) -> None:  # type: ignore[no-untyped-def]
+def test_the_champion_is_scored_although_the_challenger_looks_at_less(ask, world, settings) -> None:
     outcome, _ = ask("2022-12-31", EASY, "data.features=[firm_age,inquiries,guarantee]")
     champion, known = outcome.champion.opened, outcome.known
     parts = assign_parts(known.dataset, known.spec.data.split, 24, known.spec.seed)
@@ -111,7 +111,7 @@ def test_the_command(
     registry: Registry,
     world,
     tmp_path: Path,
-    capsys: pytest.CaptureFixture[str],  # type: ignore[no-untyped-def]
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
     data = ["data=table", f"data.path={world.folder / 'loans.parquet'}", "data.schema=synthetic"]
     own = {

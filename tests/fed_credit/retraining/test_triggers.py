@@ -63,14 +63,14 @@ def ask(settings: Settings, champion: Opened) -> Callable[..., Due]:
     return call
 
 
-def test_the_schedule_counts_months_since_the_champions_day(ask) -> None:  # type: ignore[no-untyped-def]
+def test_the_schedule_counts_months_since_the_champions_day(ask) -> None:
     assert not ask("2022-12-30").fired  # the champion is of 2021-12-31
     assert [item.kind for item in ask("2022-12-31").fired] == ["schedule"]
     assert not ask("2023-12-31", schedule={"enabled": False}).fired
     assert len(ask("2022-12-30").quiet) == 3
 
 
-def test_labels_must_be_enough_of_both_kinds(ask) -> None:  # type: ignore[no-untyped-def]
+def test_labels_must_be_enough_of_both_kinds(ask) -> None:
     assert [item.kind for item in ask("2022-03-31", NewLabels(1000, 100)).fired] == ["labels"]
     assert not ask("2022-03-31", NewLabels(999, 100)).fired
     assert not ask("2022-03-31", NewLabels(1000, 99)).fired
@@ -96,7 +96,7 @@ def test_drift_counts_by_level_kind_and_age(
     alert: dict[str, str],
     as_of: str,
     drift: dict[str, Any],
-    fires: bool,  # type: ignore[no-untyped-def]
+    fires: bool,
 ) -> None:
     alerts = alerts_of(report(champion.sha256, **alert))
     found = ask(as_of, alerts=alerts, drift=drift)
@@ -105,12 +105,12 @@ def test_drift_counts_by_level_kind_and_age(
         assert "of margin in 2022-03" in found.fired[0].why.en
 
 
-def test_alerts_about_another_model_do_not_count(ask) -> None:  # type: ignore[no-untyped-def]
+def test_alerts_about_another_model_do_not_count(ask) -> None:
     found = ask("2022-03-31", alerts=alerts_of(report("f" * 64)))
     assert not found.fired and any("another model" in text.en for text in found.quiet)
 
 
-def test_after_an_attempt_nothing_fires_for_a_while(ask) -> None:  # type: ignore[no-untyped-def]
+def test_after_an_attempt_nothing_fires_for_a_while(ask) -> None:
     assert ask("2023-06-30", NewLabels(9999, 999), last="2023-03-30").fired
     resting = ask("2023-06-29", NewLabels(9999, 999), last="2023-03-30")
     assert not resting.fired and "2023-03-30" in resting.quiet[0].en

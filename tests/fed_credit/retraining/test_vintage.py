@@ -49,13 +49,13 @@ def test_a_loan_is_in_the_vintage_or_before_it_only_if_its_window_has_closed(
     assert closed == (decided < vintage.end) or abs(shift) <= 3
 
 
-def test_a_final_status_has_no_day(world) -> None:  # type: ignore[no-untyped-def]
+def test_a_final_status_has_no_day(world) -> None:
     spec = world.spec("data.target.window_months=null", "data.exclude_fields=[]")
     with pytest.raises(ConfigurationError, match="does not say since when"):
         as_of_spec(spec, np.datetime64("2022-12-31"), VintageSpec(6, False))
 
 
-def test_the_challenger_sees_all_that_is_mature_but_the_vintage(world) -> None:  # type: ignore[no-untyped-def]
+def test_the_challenger_sees_all_that_is_mature_but_the_vintage(world) -> None:
     day = np.datetime64("2022-12-31")
     known = known_on(day, retrain_spec({}), world.spec())
     data = known.dataset
@@ -71,7 +71,7 @@ def test_the_challenger_sees_all_that_is_mature_but_the_vintage(world) -> None: 
     assert ((stricter == Part.SET_ASIDE) == (of_test_firms | open_then)).all()
 
 
-def test_labels_since_are_those_that_were_not_mature_then(world) -> None:  # type: ignore[no-untyped-def]
+def test_labels_since_are_those_that_were_not_mature_then(world) -> None:
     days = [np.datetime64(day) for day in ("2021-12-31", "2022-12-31")]
     then, now = (known_on(day, retrain_spec({}), world.spec()).dataset for day in days)
     new = labels_since(now, days[0], 24)
@@ -82,7 +82,7 @@ def test_labels_since_are_those_that_were_not_mature_then(world) -> None:  # typ
 def test_what_happens_after_the_day_changes_no_bit(
     world,
     champion: Opened,
-    tmp_path: Path,  # type: ignore[no-untyped-def]
+    tmp_path: Path,
 ) -> None:
     day = pd.Timestamp("2022-12-31")
     after = world.frame.copy()

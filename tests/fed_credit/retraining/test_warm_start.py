@@ -26,7 +26,7 @@ TREES = ["model=gbdt", "federation.num_rounds=4", "model.trees.max_depth=2"]
 
 
 @pytest.fixture(scope="module")
-def network(world) -> Opened:  # type: ignore[no-untyped-def]
+def network(world) -> Opened:
     opened: Opened = world.champion(*NETWORK)
     return opened
 
@@ -34,7 +34,7 @@ def network(world) -> Opened:  # type: ignore[no-untyped-def]
 def test_a_network_goes_on_from_the_champions_weights_with_its_preprocessor(
     world,
     network: Opened,
-    tmp_path: Path,  # type: ignore[no-untyped-def]
+    tmp_path: Path,
 ) -> None:
     champion = network
     known = known_on(NOW, WARM, world.spec(*NETWORK))
@@ -59,7 +59,7 @@ def test_a_network_goes_on_from_the_champions_weights_with_its_preprocessor(
         np.testing.assert_allclose(new, old, atol=1e-6)
 
 
-def test_trees_grow_on_the_champions(world, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
+def test_trees_grow_on_the_champions(world, tmp_path: Path) -> None:
     champion = world.champion(*TREES)
     known = known_on(NOW, WARM, world.spec(*TREES))
     made = train_challenger(known, WARM, champion, tmp_path / "warm")
@@ -91,7 +91,7 @@ def test_what_cannot_go_on_starts_from_nothing_and_says_why(
     world,
     network: Opened,
     overrides: list[str],
-    why: str,  # type: ignore[no-untyped-def]
+    why: str,
 ) -> None:
     from fed_credit.features.spec import feature_specs
     from fed_credit.retraining.warm_start import warm_start
