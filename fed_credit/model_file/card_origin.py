@@ -57,8 +57,8 @@ def _purpose(model: ModelFile, origin: Mapping[str, Any]) -> CardSection:
         both("Purpose", "用途"),
         [
             both(
-                f"{family['en'].capitalize()} that estimates the probability of default (PD) of a loan"
-                f" {point['en']}: {target['en']}. Made for: {about}.",
+                f"{family['en'].capitalize()} that estimates the probability of default (PD) of a"
+                f" loan {point['en']}: {target['en']}. Made for: {about}.",
                 f"本模型为{family['zh']}，在{point['zh']}估计贷款的违约概率（PD）：{target['zh']}。"
                 f"适用数据：{about}。",
             ),

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import asdict
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import yaml
 
 from fed_credit.bank.cache import Prepared
-from fed_credit.bank.prepare import prepare
 from fed_credit.bank.received import Received
 from fed_credit.config.bank import BankSpec
 from fed_credit.config.convert import build
@@ -27,7 +25,9 @@ from fed_credit.training.alone import Loans
 ALONE, COMMON = "local", "federated"  # contenders, as in a simulation's results
 
 
-def compare_alone(bank: BankSpec, home: Path, run_id: int, received: Received) -> dict[str, Any]:
+def compare_alone(
+    bank: BankSpec, run_id: int, received: Received, loans: Prepared
+) -> dict[str, Any]:
     """Train the bank's own model alone and compare the common one with it.
 
     The own model has the same family, passes over the loans and choice of the best round as the
@@ -37,26 +37,20 @@ def compare_alone(bank: BankSpec, home: Path, run_id: int, received: Received) -
     ----------
     bank : BankSpec
         The bank.
-    home : Path
-        Its home folder.
     run_id : int
         The run.
     received : Received
         Its specification and model.
+    loans : Prepared
+        The bank's own, as the run is about them.
 
     Returns
     -------
     dict
         The body of the bank's ``results.json``: plain values, NaN where a figure is not defined.
-
-    Raises
-    ------
-    FedCreditError
-        If the bank's loans cannot be read, or are no longer those of the run.
     """
     run, model = received.run, received.model
-    loans = prepare(bank, run, run_id, home)
-    evaluation = _evaluation()
+    evaluation = own_evaluation()
     train, validation, test = (
         _loans(loans, part) for part in (Part.TRAIN, Part.VALIDATION, Part.TEST)
     )
@@ -137,7 +131,7 @@ def _model(received: Received, alone: Alone) -> dict[str, Any]:
     }
 
 
-def _evaluation() -> EvaluationSpec:
+def own_evaluation() -> EvaluationSpec:
     """Return how a simulation compares by default, for levels and numbers of loans."""
     packaged = yaml.safe_load((conf_dir() / "config.yaml").read_text(encoding="utf-8"))
     return build(EvaluationSpec, packaged["evaluation"])

@@ -8,14 +8,14 @@ import os
 from pathlib import Path
 
 from fed_credit.bank.disk import private_file
-from fed_credit.bank.prepare import run_folder
+from fed_credit.bank.prepare import prepare, run_folder
 from fed_credit.bank.received import RUN, received, runs_with_model
 from fed_credit.config.bank import load_bank
 from fed_credit.errors import ConfigurationError, FedCreditError
 from fed_credit.files import plain
 from fed_credit.node.home import Home
 
-REPORT, PAGE, RESULTS = "report.md", "report.html", "results.json"
+REPORT, PAGE, RESULTS, MODEL_FILE = "report.md", "report.html", "results.json", "model.fcm"
 _LAST = 19  # niceness: whatever else wants the processor goes first
 
 log = logging.getLogger("fed_credit.bank")
@@ -49,7 +49,7 @@ def wanted_report(home: Home, run_id: int) -> bool:
 
 
 def make_report(home: Home, run_id: int) -> Path:
-    """Train the bank's own model, compare the common one with it, and write the report.
+    """Train the bank's own model, compare the common one with it, and write report and file.
 
     Parameters
     ----------
@@ -61,21 +61,28 @@ def make_report(home: Home, run_id: int) -> Path:
     Returns
     -------
     Path
-        The report, Markdown. Beside it lie ``report.html``, a page in English and Chinese, and
-        ``results.json``, its figures, which is written last.
+        The report, Markdown. Beside it lie ``report.html``, a page in English and Chinese,
+        ``model.fcm``, the common model with the bank's own calibration, policy and evaluation, to
+        register and serve, and ``results.json``, the report's figures, which is written last.
 
     Raises
     ------
     FedCreditError
         If there is no such run, the loans are no longer those of the run, or the disk is full.
     """
+    from fed_credit.model_file.archive import packed, parts_of
+    from fed_credit.node.own_file import own_model_file
     from fed_credit.node.own_model import compare_alone
     from fed_credit.reporting.bank_report import render_bank_report
     from fed_credit.reporting.html.bank_page import render_bank_page
 
     bank = load_bank(home.bank_file)
-    results = plain(compare_alone(bank, home.root, run_id, received(home.root, run_id)))
+    common = received(home.root, run_id)
+    loans = prepare(bank, common.run, run_id, home.root)
+    results = plain(compare_alone(bank, run_id, common, loans))
     folder = run_folder(home.root, run_id)
+    with private_file(folder / MODEL_FILE) as path:
+        path.write_bytes(packed(parts_of(own_model_file(bank, run_id, common, loans, results))))
     body = json.dumps(results, indent=2, ensure_ascii=False, allow_nan=False)
     pages = {REPORT: render_bank_report(results), PAGE: render_bank_page(results)}
     for name, text in (*pages.items(), (RESULTS, body + "\n")):

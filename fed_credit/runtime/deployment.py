@@ -23,12 +23,17 @@ from fed_credit.config.load import CONFIG_FILE, compose, from_yaml, resolved_yam
 from fed_credit.config.location import schema_dir
 from fed_credit.config.spec import PartitionKind, SimulationSpec
 from fed_credit.data.load import resolve_schema
-from fed_credit.data.schema import load_schema
+from fed_credit.data.schema import Schema, load_schema
 from fed_credit.data.split import check_divisible_alone
 from fed_credit.errors import ConfigurationError
 from fed_credit.evaluation.sums import measure_sums
 from fed_credit.files import append_text, local_path, plain, write_json, write_text
 from fed_credit.job import CHECKPOINT, FederatedJob, FederatedOutcome, run_job
+from fed_credit.model_file.archive import write_model_file
+from fed_credit.model_file.contents import ModelFile
+from fed_credit.model_file.make import make_model_file
+from fed_credit.model_file.provenance import deployed
+from fed_credit.model_file.samples import Judged, Sample
 from fed_credit.runtime.pulls import pull_promptly
 from fed_credit.runtime.registered import Registered
 from fed_credit.runtime.streaming import StreamingGrid
@@ -41,6 +46,7 @@ from strategies.exchange import Attendance
 # Where the runs of a SuperLink lie; the start script sets it.
 RUNS_VARIABLE = "FED_CREDIT_RUNS"
 RESULTS, MODEL, EXCHANGES, SCHEMA = "results.json", "model", "exchanges.jsonl", "schema.yaml"
+MODEL_FILE = "model.fcm"
 _RESUME = "resume="
 _PULL_SECONDS = 0.1  # each pull is a request to the SuperLink and its database
 
@@ -223,6 +229,10 @@ def run_deployed(grid: Grid, context: Context) -> None:
     outcome = run_job(StreamingGrid(grid, threading.Event(), _PULL_SECONDS), job)
     artefact = Artefact.of(run, outcome.state, data_fingerprint=None)
     save_artefact(folder / MODEL, artefact)
+    write_model_file(
+        folder / MODEL_FILE,
+        _model_file(spec, run, schema, artefact, outcome, folder.name, sorted(names.values())),
+    )
     wall_s = time.perf_counter() - start
     write_json(
         folder / RESULTS,
@@ -240,6 +250,31 @@ def _schema_path(request: DeployedRun, bundled: Path | None) -> Path:
     resolve_schema(name, packaged)  # says what is wrong with it
     named = packaged / f"{name}.yaml"
     return named if named.exists() else local_path(name)
+
+
+def _model_file(
+    spec: SimulationSpec,
+    run: RunSpec,
+    schema: Schema,
+    artefact: Artefact,
+    outcome: FederatedOutcome,
+    name: str,
+    banks: Sequence[str],
+) -> ModelFile:
+    """Make the file of what an operator knows: sums over the banks, and of segments nothing."""
+    return make_model_file(
+        artefact,
+        schema,
+        spec.decision,
+        spec.evaluation,
+        Judged(
+            split=str(spec.data.split.kind),
+            validation=Sample.of_sums(None),
+            test=Sample.of_sums(outcome.test),
+        ),
+        reference=None,
+        provenance=deployed(spec, run, name, banks, artefact, outcome.test.n, ()),
+    )
 
 
 def _results(

@@ -59,6 +59,7 @@ def test_the_run_folder_holds_everything(finished: SimulationResult) -> None:
         "report_data.json",
         "loans.npz",
         "rejected_rows.csv",
+        "model.fcm",
         "model/manifest.json",
         "model/model.json",
         "model/preprocessor.json",

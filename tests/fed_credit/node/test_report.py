@@ -243,7 +243,7 @@ def test_other_loans_than_those_of_the_run_are_not_reported_on(ended: Ended) -> 
 def test_a_damaged_model_is_one_sentence(ended: Ended) -> None:
     model = ended.homes.path(0) / "state" / "runs" / "1" / "model" / "weights.safetensors"
     model.write_bytes(model.read_bytes()[:-4] + b"\0\1\2\3")
-    with pytest.raises(FedCreditError, match="restore the folder"):
+    with pytest.raises(FedCreditError, match="restore it"):
         make_report(ended.home(0), 1)
 
 
