@@ -8,8 +8,8 @@ heart, and a population scored later would seem to have drifted from them.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -87,6 +87,15 @@ class Profile:
     def auc(self) -> float:
         """Of validation loans, with those of one cell as ties; NaN with one class alone."""
         return roc_area(self.score.goods, self.score.bads).value
+
+    def only(self, names: Collection[str]) -> Profile:
+        """Return the profile of some of the features."""
+        features = tuple(one for one in self.groups.features if one.name in names)
+        return replace(
+            self,
+            groups=replace(self.groups, features=features),
+            features={one.name: self.features[one.name] for one in features},
+        )
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain data, which :meth:`from_dict` reads."""

@@ -48,7 +48,9 @@ class Applications:
 
 
 def profile_of(scorer: Scorer) -> Profile:
-    """Return the reference population of a model.
+    """Return the reference population of a model, by the features that it looks at.
+
+    A scorecard chooses of the run's features; what it leaves out is no part of an application.
 
     Raises
     ------
@@ -62,7 +64,8 @@ def profile_of(scorer: Scorer) -> Profile:
             "The model's file holds no reference population, so there is nothing to compare with;"
             " train the model anew, or with banks whose policy answers the task 'monitor'."
         )
-    return Profile.from_dict(scorer.model.reference)
+    names = {feature.name for feature in scorer.model.artefact.model.features}
+    return Profile.from_dict(scorer.model.reference).only(names)
 
 
 def loans_of(scorer: Scorer, raw: pd.DataFrame, *, institution: str, as_of: str) -> EveryLoan:
