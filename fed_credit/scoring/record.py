@@ -102,7 +102,7 @@ class RecordScorer:
         self.model = model
         schema, policy = model.schema, model.policy
         plan = plan_of(model.artefact)
-        recipe = Recipe.of(schema, plan.features)
+        self.recipe = recipe = Recipe.of(schema, plan.features)
         made = set(recipe.names)
         own = [name for name in plan.features if name not in made]
         self.inputs: tuple[str, ...] = tuple(
@@ -115,10 +115,10 @@ class RecordScorer:
         ]
         places = {name: place for place, (name, _) in enumerate(self._reads)}
         kinds = {name: ValueType(str(schema.fields[name].kind)) for name in places}
-        self._engineered: list[tuple[str, Callable[[Values], Value]]] = []
+        self._engineered: list[Callable[[Values], Value]] = []
         tables = {table.name: table for table in recipe.tables}
         for item in recipe.derivations:
-            self._engineered.append((item.name, single(item, places, kinds, tables)))
+            self._engineered.append(single(item, places, kinds, tables))
             places[item.name] = len(places)
             kinds[item.name] = ValueType(item.kind)
         self._checks = [
@@ -184,6 +184,30 @@ class RecordScorer:
         RecordError
             As :meth:`score`.
         """
+        values = self._read(record)
+        for compute in self._engineered:
+            values.append(compute(values))
+        problems = []
+        for place, name, check in self._checks:
+            try:
+                check(values[place])
+            except Unusable as error:
+                problems.append(Problem(name, str(error)))
+        if problems:
+            raise RecordError(problems)
+        return [values[place] for place in self._features]
+
+    def raw_values(self, record: Mapping[str, Any]) -> dict[str, Value]:
+        """Read and check the raw fields of an application, by name.
+
+        Raises
+        ------
+        RecordError
+            As :meth:`score`, leaving engineered fields aside.
+        """
+        return dict(zip((name for name, _ in self._reads), self._read(record), strict=True))
+
+    def _read(self, record: Mapping[str, Any]) -> list[Value]:
         if not isinstance(record, Mapping):
             raise RecordError([Problem("", "it is no mapping of fields to values")])
         problems: list[Problem] = []
@@ -197,16 +221,7 @@ class RecordScorer:
             problems += self._strangers(record)
         if problems:
             raise RecordError(problems)
-        for _, compute in self._engineered:
-            values.append(compute(values))
-        for place, name, check in self._checks:
-            try:
-                check(values[place])
-            except Unusable as error:
-                problems.append(Problem(name, str(error)))
-        if problems:
-            raise RecordError(problems)
-        return [values[place] for place in self._features]
+        return values
 
     def calibrated(self, model_pd: float) -> float:
         """Return the PD that decides."""
