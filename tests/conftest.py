@@ -248,3 +248,22 @@ def postgres() -> Iterator[Postgres]:
     finally:
         call("pg_ctl", "-D", data, "-w", "-m", "immediate", "stop")
         shutil.rmtree(folder)
+
+
+@pytest.fixture
+def schema(postgres: Postgres, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
+    """An address of :func:`postgres` whose tables lie in a schema of this test's own."""
+    from sqlalchemy import create_engine, make_url, text
+
+    postgres.sign_in(monkeypatch)
+    name = f"test_{secrets.token_hex(4)}"
+    engine = create_engine(
+        make_url(postgres.url).set(username=postgres.user, password=postgres.password)
+    )
+    with engine.begin() as connection:
+        connection.execute(text(f"CREATE SCHEMA {name}"))
+    monkeypatch.setenv("PGOPTIONS", f"-c search_path={name}")
+    yield postgres.url
+    with engine.begin() as connection:
+        connection.execute(text(f"DROP SCHEMA {name} CASCADE"))
+    engine.dispose()

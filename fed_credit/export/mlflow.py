@@ -93,8 +93,8 @@ def export_version(registry: Registry, number: int, uri: str, name: str) -> Logg
         )
     if not _NAME.fullmatch(name):
         raise ConfigurationError(
-            f"--name {name!r} cannot name a model in MLflow; use letters, digits, spaces, dots, dashes"
-            " and underscores."
+            f"--name {name!r} cannot name a model in MLflow; use letters, digits, spaces, dots,"
+            " dashes and underscores."
         )
     version, opened = registry.version(number), registry.model(number)
     with _explained(uri):

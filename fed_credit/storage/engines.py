@@ -107,17 +107,29 @@ def server_engine(key: str, url: str, durable: bool) -> Engine:
         raise _no_address(key)
     if made.drivername == POSTGRESQL:
         made = made.set(drivername=f"{POSTGRESQL}+psycopg")
-    options = f"-c lock_timeout={BUSY_S}s"
-    if not durable:
-        options += " -c synchronous_commit=off"
-    arguments: dict[str, Any] = {"connect_timeout": _CONNECT_S, "options": options}
     try:
-        return create_engine(made, hide_parameters=True, pool_pre_ping=True, connect_args=arguments)
+        engine = create_engine(
+            made,
+            hide_parameters=True,
+            pool_pre_ping=True,
+            connect_args={"connect_timeout": _CONNECT_S},
+        )
     except (ImportError, NoSuchModuleError):
         raise ConfigurationError(
             f"{key}: the driver of PostgreSQL is not installed; install it with: pip install"
             " 'fed-credit[sql]'."
         ) from None
+
+    # Not as options of the connection, which would take the place of the user's own.
+    @event.listens_for(engine, "connect")
+    def set_up(connection: Any, record: object) -> None:
+        with connection.cursor() as cursor:
+            cursor.execute(f"SET lock_timeout = '{BUSY_S}s'")
+            if not durable:
+                cursor.execute("SET synchronous_commit = off")
+        connection.commit()
+
+    return engine
 
 
 def _signed_in(url: URL) -> URL:

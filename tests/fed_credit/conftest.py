@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import multiprocessing
 import sqlite3
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -16,14 +17,24 @@ import yaml
 
 from fed_credit.artefact import Artefact
 from fed_credit.config.bank import BankSpec, load_bank
+from fed_credit.config.decision import ScaleSpec
 from fed_credit.config.load import compose
 from fed_credit.config.location import schema_dir
 from fed_credit.config.merge import merged
 from fed_credit.config.spec import DataSpec
 from fed_credit.data.book import Dataset, Part
 from fed_credit.data.load import load_dataset, resolve_schema
+from fed_credit.data.recipe import Recipe
+from fed_credit.data.records import engineer
+from fed_credit.data.schema import Field, Kind, KnownAt, Missing, load_schema, parse_schema
+from fed_credit.data.validate import validate
+from fed_credit.decision.calibration import PdCalibration
+from fed_credit.decision.policy import DecisionPolicy
+from fed_credit.errors import FedCreditError
 from fed_credit.families.alone import train_pooled
 from fed_credit.families.protocol import Model
+from fed_credit.model_file.contents import ModelFile
+from fed_credit.scorecard.grades import MasterScale
 from fed_credit.training.alone import Loans
 from fed_credit.training.run_spec import RunSpec
 
@@ -259,3 +270,174 @@ def exact(
         return Artefact(run.model, model, {})
 
     return fit
+
+
+@pytest.fixture(scope="session")
+def model_bodies(tmp_path_factory: pytest.TempPathFactory) -> tuple[bytes, ...]:
+    """Make four model files: a scorecard of a small run, and three times with other cut-offs."""
+    from fed_credit.model_file.archive import open_model_file, packed, parts_of
+    from fed_credit.model_file.change import Edit, edit
+    from fed_credit.simulate import simulate
+
+    folder = tmp_path_factory.mktemp("scorecard") / "run"
+    small = ["data.generator.num_loans=1500", "data.generator.num_institutions=3"]
+    few = ["data.min_loans=50", "evaluation.min_bads=3", "evaluation.repeats=1"]
+    run = ["model=scorecard", *small, *few, "progress=false", f"run_dir='{folder}'"]
+    simulate(compose(["data=synthetic", "data.split.test_share=0.35", *run]))
+    made = open_model_file(folder / "model.fcm")
+    others = [edit(made, Edit(approve_below=cut)) for cut in (0.05, 0.06, 0.07)]
+    return made.body, *(packed(parts_of(other)) for other in others)
+
+
+@pytest.fixture(scope="session")
+def at_once() -> Callable[[Sequence[Callable[[], Any]]], list[Any]]:
+    """Call functions in processes of their own that begin together; return what they return."""
+    context = multiprocessing.get_context("fork")  # each has a function of this process to call
+
+    def call(functions: Sequence[Callable[[], Any]]) -> list[Any]:
+        ready = context.Barrier(len(functions))
+
+        def run(function: Callable[[], Any], end: Any) -> None:
+            ready.wait(timeout=60)
+            try:
+                end.send(function())
+            except FedCreditError as error:
+                end.send(error)
+
+        started = []
+        for function in functions:
+            here, there = context.Pipe(duplex=False)
+            process = context.Process(target=run, args=(function, there))
+            process.start()
+            started.append((process, here))
+        told = [here.recv() for _, here in started]
+        for process, _ in started:
+            process.join(timeout=60)
+            assert process.exitcode == 0
+        return told
+
+    return call
+
+
+# Every kind of field, spelling and formula that an application may have.
+EVERYTHING = """
+name: everything
+currency: CNY
+tables:
+  risk: {"11": 1.0, "22": 2.5}
+  word: {"11": low, "22": high}
+fields:
+  amount: {kind: numeric, min: 1000, max: 1.0e+6, unit: CNY, missing: reject, strip: [",", "$"],
+           changeable: true, label: {en: requested amount, zh: 申请金额}}
+  term: {kind: numeric, min: 1, max: 60, unit: months, missing_codes: ["99", "-1"], changeable: true}
+  share: {kind: numeric, min: 0, max: 100, unit: "%", outside: missing, strip: ["%"]}
+  loose: {kind: numeric}
+  flag: {kind: boolean, true_values: ["Y", "yes"], false_values: ["N"], missing_codes: ["U"],
+         changeable: true}
+  digit: {kind: boolean, true_values: ["1"], false_values: ["0"], outside: missing}
+  kind: {kind: categorical, values: [retail, farm, "45", "true", services], changeable: true,
+         value_labels: {farm: {en: farming, zh: 农业}}}
+  soft: {kind: categorical, values: [a, b, c], outside: missing, missing_codes: [c], missing: reject}
+  code: {kind: categorical, hash_buckets: 8, feature: false, missing_codes: ["0"]}
+  branch: {kind: categorical, hash_buckets: 16}
+  founded: {kind: date, date_formats: ["%Y%m%d", "%d/%m/%Y"], missing_codes: ["1900-01-01"]}
+  applied: {kind: date}
+  log_amount: {kind: numeric, min: 3, max: 13.5, formula: "log(amount)"}
+  per_month: {kind: numeric, max: 20000, outside: missing, formula: "ratio(amount, term)"}
+  age: {kind: numeric, formula: "months_between(founded, applied)"}
+  year_founded: {kind: numeric, formula: "year(founded)"}
+  powers: {kind: numeric, formula: "signed_power(loose, 0.5) + (share / 10) ** 2 - exp(-share)"}
+  mixed: {kind: numeric, formula: "max(min(log1p(term), sqrt(share)), abs(loose) * 2) - clip(loose, -1, 1)"}
+  both: {kind: boolean, formula: "flag == digit or term > 12 and not is_missing(share)"}
+  chosen: {kind: numeric, formula: 'where(one_of(kind, "retail", "farm"), share, coalesce(loose, term, 0))'}
+  sector: {kind: categorical, formula: "lookup(word, prefix(digits(code), 2))"}
+  sector_risk: {kind: numeric, formula: "lookup(risk, prefix(digits(code), 2), -loose)"}
+  crossed: {kind: categorical, formula: "interact(kind, soft)", hash_buckets: 8}
+  band: {kind: categorical, formula: 'bucket(share, "few", 20, "some", 60, "many")'}
+  step: {kind: numeric, formula: "bucket_index(loose, -1, 0, 1)", missing: reject}
+"""
+_STRANGE = ("", "  ", "abc", "1e400", "nan", "true", "\u3000x\u00a0", "é", "0", "99", "+5", "1_000", "\x00")
+
+
+@pytest.fixture(scope="session")
+def make_application() -> Callable[..., dict[str, Any]]:
+    """Draw the raw fields of an application as JSON has them; ``dirt`` is the share of odd ones."""
+    return _application
+
+
+def _application(
+    fields: Mapping[str, Field], rng: np.random.Generator, dirt: float = 0.0
+) -> dict[str, Any]:
+    return {name: _cell(field, rng, dirt) for name, field in fields.items()}
+
+
+def _cell(field: Field, rng: np.random.Generator, dirt: float) -> Any:
+    if rng.random() < dirt:
+        number = float(rng.choice([np.nan, np.inf, -0.0, 1e-320, 1.5, 1e300]))
+        whole = int(rng.choice([-1, 0, 1, 7])) * 10 ** int(rng.integers(0, 40))
+        odd = [str(rng.choice(_STRANGE)), number, whole, bool(rng.random() < 0.5), None]
+        return odd[int(rng.integers(len(odd)))]
+    if rng.random() < 0.08 and field.missing is Missing.ALLOW:
+        return None
+    if field.kind is Kind.NUMERIC:
+        low = -100.0 if field.min is None else field.min
+        high = low + 1000.0 if field.max is None else field.max
+        value = low + (high - low) * float(rng.random()) ** 3
+        value = float(round(value)) if rng.random() < 0.5 else value
+        value = min(max(value, low), high)
+        if rng.random() < 0.1:
+            return f" {value:,}" if "," in field.strip else str(value)
+        return int(value) if value.is_integer() and rng.random() < 0.5 else value
+    if field.kind is Kind.BOOLEAN:
+        spelled = [*field.true_values, *field.false_values]
+        return bool(rng.random() < 0.5) if rng.random() < 0.2 else str(rng.choice(spelled))
+    if field.kind is Kind.DATE:
+        day = np.datetime64("1950-01-01") + int(rng.integers(0, 27_000))
+        return str(day) if rng.random() < 0.7 else f"{day}T10:30:00"
+    return str(rng.choice(field.values or [str(k) for k in range(10, 40)]))
+
+
+@pytest.fixture(scope="session")
+def model_of(make_spec: Callable[..., SimulationSpec]) -> Callable[[str, str], ModelFile]:
+    """Fit a family (a file of ``conf/model``) on drawn loans of a schema, and make it decide."""
+
+    @cache
+    def make(family: str, schema_name: str) -> ModelFile:
+        schema = (
+            parse_schema(EVERYTHING, "everything.yaml")
+            if schema_name == "everything"
+            else load_schema(schema_dir() / f"{schema_name}.yaml")
+        )
+        fields = [
+            item
+            for item in schema.features(KnownAt.BOOKING)
+            if item.name not in ("interest_rate", "approved_amount")
+        ]
+        names = [item.name for item in fields]
+        recipe = Recipe.of(schema, names)
+        inputs = dict.fromkeys([*(n for n in names if n not in recipe.names), *dict(recipe.inputs)])
+        rng = np.random.default_rng(5)
+        raw = pd.DataFrame(
+            [_application({n: schema.fields[n] for n in inputs}, rng) for _ in range(900)]
+        )
+        loans = engineer(validate(raw, schema, needed=list(inputs)), schema, recipe).frame
+        signal = sum(
+            (loans[n].rank(pct=True).fillna(0.5) - 0.5) * (-1) ** k
+            for k, n in enumerate(names)
+            if schema.fields[n].kind is not Kind.CATEGORICAL
+        )
+        y = (rng.random(len(loans)) < 1 / (1 + np.exp(1.0 - 2.0 * signal))).astype(np.int8)
+        overrides = SMALL_EXACT.get(family, ("federation.num_rounds=3",))
+        run = RunSpec.of(make_spec(f"model={family}", *overrides), schema, fields, 7)
+        cut = len(loans) * 3 // 4
+        train, validation = (Loans(loans.iloc[s], y[s]) for s in (slice(cut), slice(cut, None)))
+        model: Model = train_pooled(train, validation, run, None)  # type: ignore[assignment]
+        artefact = Artefact(run.model, model, {})
+        calibration = PdCalibration(0.2, 0.9, 0.001, "platt", 100, 30, 0.3, False)
+        approve, decline = np.quantile(calibration.apply(artefact.score(loans)), [0.4, 0.6])
+        scale = MasterScale.of({"A": 0.1, "B": 0.3, "C": 1.0})
+        points = ScaleSpec(20.0, 600.0, 15.0)
+        policy = DecisionPolicy(float(approve), float(decline), 4, points, scale)
+        return ModelFile(artefact, schema, calibration, policy, {}, None, {})
+
+    return make
