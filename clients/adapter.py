@@ -35,8 +35,9 @@ from clients.edge import release
 from clients.gate import Gate, Letter, Visit
 from clients.ledger_lines import IDENTIFY, OWN_METRICS, STOCK
 from clients.ledger_lines import RELEASE as RELEASED
-from clients.tasks import CLIENTS, TrainingClient
+from clients.tasks import CLIENTS, TrainingClient, check_asked
 from fed_credit.data.book import Part
+from fed_credit.drift.question import PeriodsQuestion
 from fed_credit.errors import FedCreditError, LedgerError, ReleaseError, one_line
 from fed_credit.models.protocol import Weights
 from fed_credit.training.run_spec import RunSpec
@@ -100,6 +101,10 @@ class Banks(Protocol):
         """Return the bank with the loans that a run is about."""
         ...
 
+    def watched(self, context: Context, spec: RunSpec, as_of: str) -> Bank:
+        """Return the bank with all its loans, and their outcomes as far as a day knows them."""
+        ...
+
 
 def make_client_app(banks: Banks) -> ClientApp:
     """Make the app that answers for banks.
@@ -160,7 +165,11 @@ def _releasing(task: Task, banks: Banks) -> Handler:
             config["own_metrics"] = False  # so that they are not even computed
         asked = TaskConfig.from_config(config, incoming)
         visit.admit(task, asked, incoming)
-        bank = banks.bank(context, asked.spec)
+        if task is Task.MONITOR and isinstance(asked.monitor, PeriodsQuestion):
+            check_asked(asked)  # before loans are read for a day of the operator's choice
+            bank = banks.watched(context, asked.spec, asked.monitor.as_of)
+        else:
+            bank = banks.bank(context, asked.spec)
         loans = _loans(bank, *asked.parts(task))
         # Before anything is computed of them: how that fails would tell something too.
         visit.gate.policy.check_loans(loans)

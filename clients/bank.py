@@ -41,12 +41,19 @@ class Bank:
         Where prepared matrices outlast the process; ``None`` keeps them in memory alone.
     on_test : callable or None
         Called with the request and the weights when the bank's test loans were scored.
+    decided : numpy.ndarray or None
+        ``(n_loans,) datetime64[D]``: of a book of all loans, as a monitor asks about, whose
+        outcomes are -1 where they are not known; None of the labelled loans of a run.
+    min_loans : int
+        A period with fewer loans is left out of what a monitor is told.
     """
 
     book: Book
     parts: np.ndarray
     kept: MatrixStore | None = None
     on_test: Callable[[TaskConfig, Weights], None] | None = None
+    decided: np.ndarray | None = None
+    min_loans: int = 1
     _accepted: set[str] = field(default_factory=set, repr=False)
     _rows: dict[Part, np.ndarray] = field(default_factory=dict, repr=False)
     _labels: dict[Part, np.ndarray] = field(default_factory=dict, repr=False)

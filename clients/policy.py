@@ -94,15 +94,15 @@ class Policy:
                 f"The run asks for {spec.torch_threads:,} threads (runtime.torch_threads), and a"
                 f" bank starts at most {MOST_THREADS}; refused."
             )
-        if task in QUESTIONS:
+        if task in QUESTIONS or task is Task.MONITOR:
             size = asked.layout(task).size
             _at_most(limits, "max_numbers", size, "numbers in one answer")
-            if asked.scores(task) > MOST_SCORES:
-                raise ReleaseError(
-                    f"The scorecard's scores span {asked.scores(task):,} points, and a bank counts"
-                    f" loans by at most {MOST_SCORES:,}; ask with a smaller model.points.pdo;"
-                    " refused."
-                )
+        if task in QUESTIONS and asked.scores(task) > MOST_SCORES:
+            raise ReleaseError(
+                f"The scorecard's scores span {asked.scores(task):,} points, and a bank counts"
+                f" loans by at most {MOST_SCORES:,}; ask with a smaller model.points.pdo;"
+                " refused."
+            )
         if asked.preprocessor is not None:
             shapes = [shape for _, shape in asked.weight_shapes]
             size = sum(math.prod(shape) for shape in shapes)

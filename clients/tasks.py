@@ -7,14 +7,18 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from datetime import date
 from typing import ClassVar
 
 import numpy as np
+import pandas as pd
 from flwr.client import NumPyClient
 
 from clients.bank import Bank
 from fed_credit.config.names import EXACT_FAMILIES, FAMILY_TASKS
 from fed_credit.data.book import Part
+from fed_credit.drift.received import check_monitor
+from fed_credit.drift.reference import ReferenceQuestion
 from fed_credit.errors import ReleaseError
 from fed_credit.evaluation.metrics import measure
 from fed_credit.evaluation.sums import ScoreSums, score_sums
@@ -218,6 +222,60 @@ class TreesClient(QuestionClient):
     task = Task.TREES
 
 
+class MonitorClient(BankClient):
+    """Sums for a monitor: of the population that a model is made on, or of periods since."""
+
+    task = Task.MONITOR
+
+    def fit(self, parameters: Weights, config: dict[str, Scalar]) -> Answer:
+        """Return the arrays of the question's layout, and the loans behind them."""
+        task = TaskConfig.from_config(config)
+        bank = self.bank
+        bank.check(task.spec)
+        check_asked(task)
+        asked = task.monitor
+        if isinstance(asked, ReferenceQuestion):
+            seen = [Part.TRAIN, Part.VALIDATION]
+            frame = pd.concat([bank.frame(part) for part in seen])
+            y = np.concatenate([bank.labels(part) for part in seen])
+            # Those that the model has learned by heart would seem to be scored otherwise.
+            scored = _scores(bank, task, parameters, Part.VALIDATION)
+            found = asked.answer(frame, y, bank.labels(Part.VALIDATION), scored)
+            loans = len(y)
+        else:
+            decided = bank.decided
+            assert decided is not None
+            features = bank.book.features
+            model_pd = _model_scores(task, parameters, features)
+            outcomes = np.asarray(bank.book.y)
+            sums = asked.count(features, decided, outcomes, model_pd, min_loans=bank.min_loans)
+            if sums.empty:
+                raise ReleaseError(
+                    "policy.min_loans in the bank's bank.yaml asks for more loans in a month or"
+                    " vintage than there are in any that was asked for; refused."
+                )
+            found, loans = sums.arrays(), len(outcomes)
+        return [np.asarray(found[entry.name]) for entry in asked.layout().entries], loans, {}
+
+
+def check_asked(task: TaskConfig) -> None:
+    """Refuse a monitor's question that no monitor puts, by the bank's own clock.
+
+    Raises
+    ------
+    ReleaseError
+        Names what is wrong; safe to send.
+    """
+    spec = task.spec
+    check_monitor(
+        task.monitor,
+        spec.features,
+        spec.histogram_bins,
+        spec.population.target.window_months,
+        np.datetime64(date.today(), "D"),
+    )
+
+
 CLIENTS: dict[Task, type[BankClient]] = {
     client.task: client
     for client in (
@@ -229,6 +287,7 @@ CLIENTS: dict[Task, type[BankClient]] = {
         ProductsClient,
         LikelihoodClient,
         TreesClient,
+        MonitorClient,
     )
 }
 
@@ -256,18 +315,27 @@ def _scores(bank: Bank, task: TaskConfig, weights: Weights, part: Part) -> np.nd
             f"{bank.name} scores validation and test loans; it was asked for another part; refused."
         )
     if task.spec.model.family in EXACT_FAMILIES:
-        return _exact_scores(bank, task, weights, part)
+        return _exact_scores(task, weights, bank.frame(part))
     x = _matrix(bank, task, part)
     return default_probability(weights, x, task.spec.model, task.log_odds_offset)
 
 
-def _exact_scores(bank: Bank, task: TaskConfig, arrays: Weights, part: Part) -> np.ndarray:
+def _exact_scores(task: TaskConfig, arrays: Weights, frame: pd.DataFrame) -> np.ndarray:
     if len(arrays) != 1:
         raise ReleaseError("The request holds no model, or several; refused.")
     model = unpack(task.spec.model, arrays[0])
     _check_features(model.features, task.spec)
     check_model(model, task.spec)
-    return model.score(bank.frame(part)) if len(bank.rows(part)) else np.empty(0)
+    return model.score(frame) if len(frame) else np.empty(0)
+
+
+def _model_scores(task: TaskConfig, arrays: Weights, frame: pd.DataFrame) -> np.ndarray:
+    """Score loans that are no part of a split, whose matrix nobody keeps."""
+    if task.spec.model.family in EXACT_FAMILIES:
+        return _exact_scores(task, arrays, frame)
+    check_steps(task.fitted, task.spec.features)
+    x = task.fitted.transform(frame)
+    return default_probability(arrays, x, task.spec.model, task.log_odds_offset)
 
 
 def _matrix(bank: Bank, task: TaskConfig, part: Part) -> np.ndarray:

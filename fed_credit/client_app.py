@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections import OrderedDict
 from pathlib import Path
 
+import numpy as np
 from flwr.app import Context
 
 from clients.adapter import make_client_app
@@ -16,7 +17,9 @@ from clients.bank import Bank
 from clients.gate import Gate
 from fed_credit.bank.prepare import prepare
 from fed_credit.bank.received import keep_model
+from fed_credit.bank.watched import load_watched
 from fed_credit.config.bank import BANK_FILE, BankSpec, load_bank
+from fed_credit.data.book import Part
 from fed_credit.errors import DataError
 from fed_credit.training.run_spec import RunSpec
 
@@ -51,6 +54,16 @@ class NodeBanks:
                 self._banks.popitem(last=False)
         self._banks.move_to_end(key)
         return self._banks[key]
+
+    def watched(self, context: Context, spec: RunSpec, as_of: str) -> Bank:
+        """Return the bank with all its loans; see :func:`fed_credit.bank.watched.load_watched`.
+
+        They are read anew for each request: a monitor asks once.
+        """
+        own = load_bank(_file(context))
+        loans = load_watched(own, spec, as_of)
+        parts = np.full(len(loans), Part.SET_ASIDE, np.int8)
+        return Bank(loans, parts, decided=loans.decided, min_loans=own.policy.min_loans)
 
 
 def _bank(own: BankSpec, home: Path, run_id: int, spec: RunSpec) -> Bank:

@@ -27,6 +27,7 @@ from fed_credit.model_file.archive import write_model_file
 from fed_credit.model_file.contents import ModelFile
 from fed_credit.model_file.make import make_model_file
 from fed_credit.model_file.provenance import simulated
+from fed_credit.model_file.reference import reference_of
 from fed_credit.model_file.samples import COMPARED, Judged, Sample, segments_of, years_of
 from fed_credit.repeat import Repeat, RepeatRunner
 from fed_credit.reporting.html.folder import REPORT_HTML, write_run_report
@@ -223,7 +224,9 @@ def _model_file(
         spec.decision,
         spec.evaluation,
         _judged(spec, dataset, repeat, results),
-        reference=None,
+        reference=reference_of(
+            repeat.spec, dataset, repeat.parts, repeat.scores["federated"]
+        ).to_dict(),
         provenance=simulated(
             spec,
             dataset,

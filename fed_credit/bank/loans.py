@@ -89,7 +89,7 @@ def load_own(bank: BankSpec, run: RunSpec) -> OwnLoans:
     check_run(bank, resolve_schema(bank.schema, schema_dir()), run)
     try:
         dataset = load_dataset(
-            _data_spec(bank, run),
+            data_spec(bank, run),
             num_institutions=None,
             schema_dir=schema_dir(),
             seed=run.seed,
@@ -103,7 +103,8 @@ def load_own(bank: BankSpec, run: RunSpec) -> OwnLoans:
     return OwnLoans(dataset.book(0), parts, dataset.report, dataset.rejected, dataset.warnings)
 
 
-def _data_spec(bank: BankSpec, run: RunSpec) -> DataSpec:
+def data_spec(bank: BankSpec, run: RunSpec) -> DataSpec:
+    """Return a bank's source as a data set of one institution."""
     population = run.population
     asked = [item.name for item in run.features]
     return DataSpec(

@@ -7,11 +7,11 @@ from __future__ import annotations
 
 # What banks are asked for by a run of each family of models.
 FAMILY_TASKS: dict[str, tuple[str, ...]] = {
-    "loan_risk": ("counts", "moments", "round", "evaluation"),
-    "logreg_exact": ("counts", "moments", "likelihood", "evaluation"),
-    "scorecard": ("cells", "products", "likelihood", "evaluation"),
-    "gbdt": ("cells", "trees", "evaluation"),
-    "tree": ("cells", "trees", "evaluation"),
+    "loan_risk": ("counts", "moments", "round", "evaluation", "monitor"),
+    "logreg_exact": ("counts", "moments", "likelihood", "evaluation", "monitor"),
+    "scorecard": ("cells", "products", "likelihood", "evaluation", "monitor"),
+    "gbdt": ("cells", "trees", "evaluation", "monitor"),
+    "tree": ("cells", "trees", "evaluation", "monitor"),
 }
 FAMILIES = tuple(FAMILY_TASKS)
 # Families whose model follows from sums alone: nobody averages weights.

@@ -22,7 +22,7 @@ from clients.gate import Gate
 from fed_credit.config.spec import RuntimeSpec
 from fed_credit.data.book import Dataset
 from fed_credit.data.store import load_book, save_book
-from fed_credit.errors import ConfigurationError
+from fed_credit.errors import ConfigurationError, ReleaseError
 from fed_credit.job import FederatedJob, FederatedOutcome, run_job
 from fed_credit.runtime.streaming import StreamingGrid
 from fed_credit.training.run_spec import RunSpec
@@ -56,6 +56,13 @@ class StoredBanks:
     def bank(self, context: Context, spec: RunSpec) -> Bank:
         """Return the bank of a node, loaded once a worker."""
         return self._stored(context)
+
+    def watched(self, context: Context, spec: RunSpec, as_of: str) -> Bank:
+        """Refuse: see :meth:`fed_credit.runtime.run.DatasetBanks.watched`."""
+        raise ReleaseError(
+            f"{self.name(context)} has labelled loans alone here, and a monitor of periods looks"
+            " at all; refused."
+        )
 
     def _stored(self, context: Context) -> Bank:
         return _load(self._folder / f"{int(context.node_config['partition-id'])}.parquet")

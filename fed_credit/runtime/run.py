@@ -14,6 +14,7 @@ from clients.bank import Bank
 from clients.gate import Gate
 from fed_credit.config.spec import RuntimeKind, RuntimeSpec
 from fed_credit.data.book import Dataset
+from fed_credit.errors import ReleaseError
 from fed_credit.job import FederatedJob, FederatedOutcome, make_server_app
 from fed_credit.runtime.local import InProcessGrid
 from fed_credit.training.run_spec import RunSpec
@@ -49,6 +50,13 @@ class DatasetBanks:
         if k not in self._banks:
             self._banks[k] = Bank(self._dataset.book(k), self._parts[self._dataset.rows(k)])
         return self._banks[k]
+
+    def watched(self, context: Context, spec: RunSpec, as_of: str) -> Bank:
+        """Refuse: a data set holds labelled loans alone."""
+        raise ReleaseError(
+            f"{self.name(context)} has labelled loans alone here, and a monitor of periods looks"
+            " at all; refused."
+        )
 
 
 def node_names(dataset: Dataset) -> dict[int, str]:

@@ -15,6 +15,8 @@ from functools import cached_property, lru_cache
 import numpy as np
 
 from fed_credit.data.book import Part
+from fed_credit.drift.question import MonitorQuestion, read_question
+from fed_credit.drift.reference import ReferenceQuestion
 from fed_credit.errors import ReleaseError
 from fed_credit.evaluation.sums import FRACTION_BITS, ScoreSums, shapes
 from fed_credit.features.preprocessor import Preprocessor
@@ -46,6 +48,7 @@ class Task(StrEnum):
     PRODUCTS = "products"
     LIKELIHOOD = "likelihood"
     TREES = "trees"
+    MONITOR = "monitor"
 
 
 QUESTIONS = (Task.CELLS, Task.PRODUCTS, Task.LIKELIHOOD, Task.TREES)
@@ -79,7 +82,8 @@ class TaskConfig:
         Whether :attr:`Task.EVALUATION` of test loans also asks for the bank's own metrics; a bank
         that does not allow it leaves them out.
     question, design : str
-        For a question: the question, and what makes the matrix that it is about.
+        For a question: the question, and what makes the matrix that it is about. For
+        :attr:`Task.MONITOR`: what of the loans is asked for.
     arrays : tuple of numpy.ndarray
         For :attr:`Task.TREES`: the request's arrays, which travel beside the configuration.
     """
@@ -125,8 +129,26 @@ class TaskConfig:
     def _asked(self) -> dict[Task, Asked]:
         return {}
 
+    @cached_property
+    def monitor(self) -> MonitorQuestion:
+        """What :attr:`Task.MONITOR` asks for.
+
+        Raises
+        ------
+        ReleaseError
+            If it is no such question.
+        """
+        return read_question(self.question, self.spec.features)
+
     def parts(self, task: Task) -> tuple[Part, ...]:
-        """Return the parts whose loans stand behind what the task releases."""
+        """Return the parts whose loans stand behind what the task releases.
+
+        None where a monitor asks about periods, which are no parts of a split: the bank leaves out
+        those with too few loans.
+        """
+        if task is Task.MONITOR:
+            of_run = isinstance(self.monitor, ReferenceQuestion)
+            return (Part.TRAIN, Part.VALIDATION) if of_run else ()
         if task is Task.TREES:
             asked = self.asked(task)
             scored = isinstance(asked, AboutTrees) and asked.request.scored
@@ -145,6 +167,8 @@ class TaskConfig:
 
     def layout(self, task: Task) -> ReleaseSpec:
         """Return the layout of what the task releases."""
+        if task is Task.MONITOR:
+            return self.monitor.layout()
         if task in QUESTIONS:
             return self.asked(task).layout()
         n_columns = len(self.fitted.columns) if task is Task.ROUND else 0

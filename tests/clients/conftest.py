@@ -14,6 +14,8 @@ from fed_credit.config.convert import build
 from fed_credit.config.location import deploy_dir
 from fed_credit.config.yaml_file import read_mapping
 from fed_credit.data.book import Dataset, Part
+from fed_credit.drift.question import write_question
+from fed_credit.drift.reference import ReferenceQuestion
 from fed_credit.features.preprocessor import Preprocessor, fit_pooled
 from fed_credit.models import family
 from fed_credit.models.protocol import Weights
@@ -46,7 +48,10 @@ def pooled_preprocessor(
 def task_config(
     pooled_preprocessor: Preprocessor, make_run_spec: Callable[..., RunSpec]
 ) -> TaskConfig:
-    return TaskConfig(make_run_spec(), number=1, preprocessor=pooled_preprocessor)
+    spec = make_run_spec()
+    # What a monitor is asked; tasks that ask nothing do not look at it.
+    question = write_question(ReferenceQuestion(spec.features, spec.histogram_bins))
+    return TaskConfig(spec, number=1, preprocessor=pooled_preprocessor, question=question)
 
 
 @pytest.fixture(scope="session")

@@ -9,6 +9,8 @@ import pytest
 
 from fed_credit.config.spec import ClassWeighting, Weighting
 from fed_credit.data.book import Dataset, Part
+from fed_credit.drift.question import write_question
+from fed_credit.drift.reference import ReferenceQuestion
 from fed_credit.errors import ConfigurationError, ReleaseError
 from fed_credit.features.preprocessor import Preprocessor, fit_pooled
 from fed_credit.features.statistics import count, moments, numeric_ranges
@@ -43,6 +45,7 @@ def full(spec: RunSpec, preprocessor: Preprocessor, dataset: Dataset) -> TaskCon
         log_odds_offset=-np.log(3.0).item(),
         part=Part.TEST,
         score_incoming=True,
+        question=write_question(ReferenceQuestion(spec.features, spec.histogram_bins)),
     )
 
 
@@ -103,7 +106,7 @@ def test_both_sides_lay_out_the_same_release(full):
             there = replace(read, score_incoming=asked.score_incoming).layout(task)
             assert here.fingerprint == there.fingerprint and here.size == there.size
             prints.add(here.fingerprint)
-    assert len(prints) == 5  # only a round differs by whether it scores
+    assert len(prints) == 6  # only a round differs by whether it scores
 
 
 def test_another_run_is_laid_out_otherwise(full, make_run_spec):
