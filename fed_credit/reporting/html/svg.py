@@ -258,10 +258,14 @@ class Plot:
         for values, percent, is_x in ((xs, self.x_percent, True), (ys, self.y_percent, False)):
             step = min((b - a for a, b in pairwise(values)), default=1.0)
             for place, value in enumerate(values):
-                label: Text | str = tick_label(value, step, percent)
+                label = tick_label(value, step, percent)
                 if is_x and self.x_labels is not None:
-                    label = self.x_labels[place]
-                if is_x:
+                    # A word is wider than a number, and stays within the drawing.
+                    late = self.at_x(value) > WIDTH - 34
+                    at = WIDTH - 1 if late else self.at_x(value)
+                    anchor = "end" if late else "middle"
+                    parts.append(svg_text(at, foot + 15, self.x_labels[place], anchor))
+                elif is_x:
                     # The last label must not run over the edge.
                     anchor = "end" if self.at_x(value) > WIDTH - 18 else "middle"
                     at = min(self.at_x(value), WIDTH - 2) if anchor == "end" else self.at_x(value)

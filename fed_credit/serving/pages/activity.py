@@ -97,7 +97,7 @@ def _share(part: int, whole: int) -> float | None:
 
 def _counts(names: Sequence[str], by_day: dict[str, Day], say: Speech) -> Figure:
     top = max((one.decisions for one in by_day.values()), default=1)
-    plot = _plot(names, "by_day", top * 1.08, say)
+    plot = _plot(names, "by_day", max(top * 1.08, 4.0), say)
     for k, name in enumerate(names):
         one = by_day.get(name)
         if one is None:

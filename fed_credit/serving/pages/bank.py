@@ -10,6 +10,7 @@ from fastapi.responses import Response
 
 from fed_credit.config.bank import BANK_FILE
 from fed_credit.config.yaml_file import read_mapping
+from fed_credit.data.schema import Field
 from fed_credit.model_file.card import CARDS
 from fed_credit.reporting.html.texts import LANGUAGES
 from fed_credit.serving.keys import Role
@@ -72,7 +73,7 @@ def bank_pages(state: BankState) -> APIRouter:
             "script_fields": [entry.for_script() for entry in entries(parts)],
             "words": say.group("desk_script"),
             "paste_hint": _paste_hint(entries(parts)),
-            "scale": "" if live is None else drawn(scale_of(live.opened.model), say),
+            "scale": "" if live is None else drawn(scale_of(live.opened.model), say, marked=True),
             "reads": _may(request, Role.READ),
             "overrides": _may(request, Role.ADMIN),
         }
@@ -118,9 +119,10 @@ def bank_pages(state: BankState) -> APIRouter:
     @router.get("/history")
     def history(request: Request) -> Response:
         say = speech_of(request)
+        events = state.registry.history()
         values = {
-            "versions": versions_table(state.registry.versions(), say),
-            "stories": stories(state.registry.history(), say),
+            "versions": versions_table(state.registry.versions(), events, say),
+            "stories": stories(events, say),
         }
         return page(request, "history.html.j2", values)
 
@@ -138,8 +140,9 @@ def _may(request: Request, role: Role) -> bool:
     return caller is not None and caller.role.includes(role)
 
 
-def _fields(live: Live) -> dict[str, Any]:
-    return {name: live.schema.fields[name] for name in live.record_scorer.inputs}
+def _fields(live: Live) -> dict[str, Field]:
+    inputs = set(live.record_scorer.inputs)
+    return {name: field for name, field in live.schema.fields.items() if name in inputs}
 
 
 def _paste_hint(fields: list[Entry]) -> str:

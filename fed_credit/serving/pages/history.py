@@ -45,8 +45,9 @@ class Story:
     hash: str
 
 
-def versions_table(versions: Sequence[Version], say: Speech) -> Table:
-    """Lay out the versions, newest first."""
+def versions_table(versions: Sequence[Version], events: Sequence[Event], say: Speech) -> Table:
+    """Lay out the versions, newest first; why they were registered, the events tell."""
+    first = {event.version: _reason(event, say) for event in newest_first(events)}
     rows = [
         [
             Cell(say("history.version_n", n=one.number)),
@@ -54,7 +55,7 @@ def versions_table(versions: Sequence[Version], say: Speech) -> Table:
             Cell(say.word("family", one.family)),
             Cell(say.moment(one.registered)),
             Cell(one.by),
-            Cell(one.reason),
+            Cell(first.get(one.number, one.reason)),
             Cell(one.sha256[:12], title=one.sha256),
         ]
         for one in sorted(versions, key=lambda one: -one.number)
@@ -66,19 +67,34 @@ def versions_table(versions: Sequence[Version], say: Speech) -> Table:
 
 def stories(events: Sequence[Event], say: Speech) -> list[Story]:
     """Tell the events, newest first."""
-    return [_story(event, say) for event in sorted(events, key=lambda one: -one.number)]
+    return [_story(event, say) for event in newest_first(events)]
+
+
+def newest_first(events: Sequence[Event]) -> list[Event]:
+    """Return events, newest first."""
+    return sorted(events, key=lambda one: -one.number)
+
+
+def _told(event: Event) -> Mapping[str, Any]:
+    """Return what a retraining recorded; empty for other events."""
+    found = event.details.get(_RETRAINING)
+    return found if isinstance(found, Mapping) else {}
+
+
+def _reason(event: Event, say: Speech) -> str:
+    # A retraining's reason repeats, in English, the sentences of the gate.
+    told = _told(event)
+    return say("history.retrained", as_of=say.day(told["as_of"])) if told else event.reason
 
 
 def _story(event: Event, say: Speech) -> Story:
-    retraining = event.details.get(_RETRAINING)
-    told = retraining if isinstance(retraining, Mapping) else {}
+    told = _told(event)
     gate = told.get("gate")
     reasons = tuple(say.pick(reason) for reason in told.get("reasons", ()))
     return Story(
         time=say.moment(event.time),
         title=_title(event, say),
-        # A retraining's reason repeats, in English, the sentences that follow.
-        reason=say("history.retrained", as_of=say.day(told["as_of"])) if told else event.reason,
+        reason=_reason(event, say),
         actor=event.actor,
         stage=str(event.after),
         reasons=reasons,

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from markupsafe import Markup, escape
 
 from fed_credit.model_file.archive import Opened
 from fed_credit.model_file.card import CardSection, CardTable, sections
@@ -37,7 +38,7 @@ class Chapter:
     ----------
     key, title : str
         Where it is found, and its title.
-    paragraphs, points : tuple of str
+    paragraphs, points : tuple of markupsafe.Markup
         What it says.
     table : Table or None
         Figures.
@@ -45,8 +46,8 @@ class Chapter:
 
     key: str
     title: str
-    paragraphs: tuple[str, ...]
-    points: tuple[str, ...]
+    paragraphs: tuple[Markup, ...]
+    points: tuple[Markup, ...]
     table: Table | None
 
 
@@ -207,30 +208,40 @@ def _short(grade: str, say: Speech) -> str:
     return grade.replace(" to ", "–")
 
 
+def _prose(text: str) -> Markup:
+    """Return a text of the card, with names between backticks set as such."""
+    pieces = text.split("`")
+    return Markup("").join(
+        Markup("<code>{}</code>").format(piece) if place % 2 else escape(piece)
+        for place, piece in enumerate(pieces)
+    )
+
+
 def _chapter(section: CardSection, say: Speech) -> Chapter:
     return Chapter(
         section.key,
         say.pick(section.title),
-        tuple(say.pick(text) for text in section.paragraphs),
-        tuple(say.pick(text) for text in section.points),
+        tuple(_prose(say.pick(text)) for text in section.paragraphs),
+        tuple(_prose(say.pick(text)) for text in section.points),
         None if section.table is None else _card_table(section.key, section.table, say),
     )
 
 
 def _card_table(name: str, table: CardTable, say: Speech) -> Table:
     header = [say.pick(title) for title in table.header]
-    rows = [[Cell(say.pick(cell)) for cell in row] for row in table.rows]
+    rows = [[Cell(_prose(say.pick(cell))) for cell in row] for row in table.rows]
     return Table(f"card-{name}", header, rows, words=_word_columns(rows))
 
 
 def _word_columns(rows: Sequence[Sequence[Cell]]) -> frozenset[int]:
-    """Return the columns that hold no figures."""
-    columns = zip(*rows, strict=True) if rows else ()
-    return frozenset(
-        place
-        for place, cells in enumerate(columns)
-        if place and not any(any(sign.isdigit() for sign in cell.content) for cell in cells)
-    )
+    """Return the columns in which most lines do not begin with a figure."""
+    found = set()
+    for place, cells in enumerate(zip(*rows, strict=True) if rows else ()):
+        texts = [text for cell in cells if (text := str(cell.content).lstrip("+-−±<[")).strip()]
+        figures = sum(text[0].isdigit() for text in texts)
+        if place and 2 * figures < len(texts):
+            found.add(place)
+    return frozenset(found)
 
 
 def _made(model: ModelFile, say: Speech) -> list[Made]:

@@ -2,28 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from markupsafe import Markup
 
 from fed_credit.reporting.html.svg import Plot, Style
 from fed_credit.reporting.html.texts import Text, same
-from fed_credit.serving.pages.parts import Cell, Figure, Table, Tile, every, key, state
-from fed_credit.serving.pages.report import Checked, FeatureMonth, Month, Report, Vintage
+from fed_credit.serving.pages.drift_tables import (
+    Labels,
+    changed_shares,
+    csi_map,
+    vintage_table,
+)
+from fed_credit.serving.pages.parts import Figure, Table, Tile, every, key, state
+from fed_credit.serving.pages.report import Month, Report, Vintage
 from fed_credit.serving.pages.speech import Speech
 
-Labels = Mapping[str, Mapping[str, str]]
-"""Labels of features by language."""
-
 _MOST_MONTHS = 24  # columns of a map
-_MOST_CHANGES = 40
 _BLUE = Style("#0072B2", width=2.2)
 _ORANGE = Style("#D55E00", "7 3", "square")
 _EDGE = Style("#8a6d1d", "3 3", width=1.3)
+_ALERT = Style("#B34700", "6 3", width=1.3)
 _REFERENCE = Style("#666666", "9 3 2 3", width=1.4)
 _BAND = "#f6ead0"
-_STATES = ("ok", "watch", "alert", "too_few")
 
 
 @dataclass(frozen=True)
@@ -32,6 +34,8 @@ class Drift:
 
     Parameters
     ----------
+    against : str
+        What is compared with what.
     tiles : tuple of Tile
         The newest figures.
     alerts : tuple of (str, markupsafe.Markup, str)
@@ -46,6 +50,7 @@ class Drift:
         Figures of the matured loans.
     """
 
+    against: str
     tiles: tuple[Tile, ...]
     alerts: tuple[tuple[str, Markup, str], ...]
     figures: tuple[Figure, ...]
@@ -76,15 +81,21 @@ def drift(report: Report, labels: Labels, say: Speech) -> Drift:
     if report.vintages:
         figures += [_auc(report.vintages, say), _calibration(report.vintages, say)]
     return Drift(
+        against=say(
+            "drift.against",
+            source=say(f"drift.of_{report.source}"),
+            reference=say(f"drift.to_{report.reference}"),
+            banks=say.listed(list(report.banks)),
+        ),
         tiles=_tiles(report, say),
         alerts=tuple(
             (alert.level, state(alert.level, say(f"state.{alert.level}")), say.pick(alert.text))
             for alert in report.alerts
         ),
         figures=tuple(figures),
-        map=_map(report.months[-_MOST_MONTHS:], labels, say) if report.months else None,
-        changes=_changes(report.months[-_MOST_MONTHS:], labels, say),
-        vintages=_vintage_table(report.vintages, say) if report.vintages else None,
+        map=csi_map(report.months[-_MOST_MONTHS:], labels, say) if report.months else None,
+        changes=changed_shares(report.months[-_MOST_MONTHS:], labels, say),
+        vintages=vintage_table(report.vintages, say) if report.vintages else None,
     )
 
 
@@ -132,15 +143,28 @@ def _tone(name: str) -> str:
 def _psi(months: Sequence[Month], say: Speech) -> Figure:
     values = [month.score.value for month in months]
     limits = [month.score.threshold or 0.0 for month in months]
-    top = max([*(value for value in values if value is not None), *limits, 0.05]) * 1.1
+    alerts = [month.score.alert for month in months]
+    shown = [value for value in (*values, *alerts) if value is not None]
+    # A threshold far above all values would press them flat.
+    top = min(max([*shown, *limits, 0.05]), 3 * max([v or 0.0 for v in values] + [0.1])) * 1.1
     plot = _over_time([month.period for month in months], "psi", (0.0, top), say)
     xs = [float(k) for k in range(len(months))]
     if len(months) > 1:
-        plot.band(xs, [0.0] * len(xs), limits, _BAND)
-    plot.line(xs, [month.score.threshold for month in months], _EDGE)
+        plot.band(xs, [0.0] * len(xs), [min(limit, top) for limit in limits], _BAND)
+    plot.line(xs, _below(top, (month.score.threshold for month in months)), _EDGE)
+    plot.line(xs, _below(top, alerts), _ALERT)
     plot.line(xs, values, _BLUE, marks=True)
-    legend = (key(_BLUE, say("drift.psi"), marked=True), key(_EDGE, say("drift.threshold")))
+    legend = (
+        key(_BLUE, say("drift.psi"), marked=True),
+        key(_EDGE, say("drift.threshold")),
+        key(_ALERT, say("drift.alert_threshold")),
+    )
     return Figure(say("drift.psi_title"), say("drift.psi_read"), plot.render(), legend)
+
+
+def _below(top: float, values: Iterable[float | None]) -> list[float | None]:
+    """Leave out what lies beyond the drawing."""
+    return [None if value is None or value > top else value for value in values]
 
 
 def _pd(months: Sequence[Month], say: Speech) -> Figure:
@@ -212,107 +236,3 @@ def _over_time(
 
 def _period(name: str, say: Speech) -> Text:
     return same(say.period(name))
-
-
-def _map(months: Sequence[Month], labels: Labels, say: Speech) -> Table:
-    names = list(dict.fromkeys(name for month in months for name in month.features))
-    rows = [
-        [
-            Cell(say("drift.loans")),
-            *(Cell(say.count(month.loans), "s0") for month in months),
-        ],
-        [Cell(say("drift.score")), *(_map_cell(month.score, say) for month in months)],
-    ]
-    for name in names:
-        cells = (month.features.get(name) for month in months)
-        rows.append(
-            [
-                Cell(_label(name, labels, say)),
-                *(Cell("") if one is None else _map_cell(one.csi, say) for one in cells),
-            ]
-        )
-    header = [say("drift.feature"), *(say.period(month.period) for month in months)]
-    return Table("map", header, rows, say("drift.map_caption"), heat=True)
-
-
-def _map_cell(checked: Checked, say: Speech) -> Cell:
-    if checked.state != "ok":
-        tone = checked.state
-    else:
-        share = (checked.value or 0.0) / checked.threshold if checked.threshold else 0.0
-        tone = f"s{min(int(max(share, 0.0) * 4), 3)}"
-    limit = say("drift.limit", limit=say.number(checked.threshold))
-    title = f"{say(f'state.{checked.state}')}; {limit}"
-    return Cell(say.number(checked.value, 2), tone, title=title)
-
-
-def _changes(months: Sequence[Month], labels: Labels, say: Speech) -> Table | None:
-    found = []
-    for month in reversed(months):
-        for name, one in month.features.items():
-            found += [
-                _change(month, name, what, checked, labels, say)
-                for what, checked in _shares(one)
-                if checked.state in ("watch", "alert")
-            ]
-    if not found:
-        return None
-    keys = ("period", "feature", "what", "share", "before", "state")
-    header = [say(f"drift.{name}") for name in keys]
-    caption = say("drift.changes_caption")
-    if len(found) > _MOST_CHANGES:
-        caption += say("drift.changes_cut", n=_MOST_CHANGES, all=len(found))
-    return Table("changes", header, found[:_MOST_CHANGES], caption, frozenset({1, 2}))
-
-
-def _shares(one: FeatureMonth) -> tuple[tuple[str, Checked], ...]:
-    return ("missing", one.missing), ("unlisted", one.unlisted)
-
-
-def _change(
-    month: Month, name: str, what: str, checked: Checked, labels: Labels, say: Speech
-) -> list[Cell]:
-    return [
-        Cell(say.period(month.period)),
-        Cell(_label(name, labels, say)),
-        Cell(say(f"drift.{what}")),
-        Cell(say.percent(checked.value)),
-        Cell(say.percent(checked.threshold)),
-        Cell(state(checked.state, say(f"state.{checked.state}"))),
-    ]
-
-
-def _label(name: str, labels: Labels, say: Speech) -> str:
-    return say.pick(labels.get(name, {})) or name
-
-
-def _vintage_table(vintages: Sequence[Vintage], say: Speech) -> Table:
-    keys = ("vintage", "loans", "bads", "observed", "promised", "calibration_held")
-    more = ("auc", "ks", "brier", "rank_held")
-    rows = [
-        [
-            Cell(say.period(one.period)),
-            Cell(say.count(one.loans)),
-            Cell(say.count(one.bads)),
-            Cell(say.percent(one.default_rate)),
-            Cell(say.percent(one.mean_pd)),
-            _held(one.calibration, say),
-            Cell(_with_interval(one, say)),
-            Cell(say.number(one.ks)),
-            Cell(say.number(one.brier)),
-            _held(one.rank, say),
-        ]
-        for one in reversed(vintages)
-    ]
-    header = [say(f"drift.{name}") for name in (*keys, *more)]
-    return Table("vintages", header, rows, say("drift.vintages_caption"), frozenset({5, 9}))
-
-
-def _held(name: str, say: Speech) -> Cell:
-    return Cell(state(name, say(f"state.{name}")) if name in _STATES else name)
-
-
-def _with_interval(one: Vintage, say: Speech) -> str:
-    if one.auc_low is None or one.auc_high is None:
-        return say.number(one.auc)
-    return f"{say.number(one.auc)} [{say.number(one.auc_low)}, {say.number(one.auc_high)}]"

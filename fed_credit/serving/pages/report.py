@@ -24,11 +24,14 @@ class Checked:
         None where there were too few loans.
     state : str
         ``ok``, ``watch``, ``alert`` or ``too_few``.
+    alert : float or None
+        From where on it is an alert, where that is another threshold.
     """
 
     value: float | None
     threshold: float | None
     state: str
+    alert: float | None = None
 
 
 @dataclass(frozen=True)
@@ -40,11 +43,14 @@ class FeatureMonth:
     csi, missing, unlisted : Checked
         Its stability, the share of missing values against the reference's (which is the threshold),
         and the share of values that are not listed.
+    categories : mapping of str to Checked
+        Share of each category, likewise.
     """
 
     csi: Checked
     missing: Checked
     unlisted: Checked
+    categories: Mapping[str, Checked]
 
 
 @dataclass(frozen=True)
@@ -144,6 +150,10 @@ class Report:
         Version in the registry.
     sha256 : str
         Of the model's file.
+    source : str
+        What months are made of: ``loans`` or ``decisions``.
+    reference : str
+        Whose loans they are compared with: ``own``, or the ``model``'s.
     months, vintages, alerts : tuple
         In the order of time; alerts as the monitor orders them.
     """
@@ -153,6 +163,8 @@ class Report:
     banks: tuple[str, ...]
     model: int | None
     sha256: str
+    source: str
+    reference: str
     months: tuple[Month, ...]
     vintages: tuple[Vintage, ...]
     alerts: tuple[Alert, ...]
@@ -189,6 +201,8 @@ def read_report(path: Path) -> Report | None:
             banks=tuple(raw["banks"]),
             model=raw["model"]["version"],
             sha256=str(raw["model"]["sha256"]),
+            source=str(raw["source"]),
+            reference=str(raw["reference"]["kind"]),
             months=tuple(_month(one) for one in raw["months"]),
             vintages=tuple(_vintage(one) for one in raw["vintages"]),
             alerts=tuple(_alert(one) for one in raw["alerts"]),
@@ -215,18 +229,22 @@ def _month(raw: Mapping[str, Any]) -> Month:
         period=raw["period"],
         loans=raw["loans"],
         mean_pd=raw["mean_pd"],
-        score=Checked(raw["score"]["psi"], raw["score"]["threshold"], raw["score"]["state"]),
+        score=_checked(raw["score"], "psi", "threshold"),
         features={one["name"]: _feature(one) for one in raw["features"]},
     )
 
 
 def _feature(raw: Mapping[str, Any]) -> FeatureMonth:
-    missing, unlisted = raw["missing"], raw["unlisted"]
     return FeatureMonth(
-        Checked(raw["csi"], raw["threshold"], raw["state"]),
-        Checked(missing["rate"], missing["reference"], missing["state"]),
-        Checked(unlisted["rate"], unlisted.get("reference"), unlisted["state"]),
+        _checked(raw, "csi", "threshold"),
+        _checked(raw["missing"], "rate", "reference"),
+        _checked(raw["unlisted"], "rate", "reference"),
+        {one["name"]: _checked(one, "rate", "reference") for one in raw["categories"]},
     )
+
+
+def _checked(raw: Mapping[str, Any], value: str, threshold: str) -> Checked:
+    return Checked(raw[value], raw[threshold], raw["state"], raw.get("alert_threshold"))
 
 
 def _vintage(raw: Mapping[str, Any]) -> Vintage:

@@ -32,7 +32,7 @@ class Plan:
     Parameters
     ----------
     family, strategy, split, schema : str
-        As in its configuration.
+        As in its configuration; a network without hidden layers is ``logreg``.
     rounds, seed : int or None
         Rounds that are planned, and the seed.
     quorum : float or None
@@ -241,9 +241,10 @@ def _lines(path: Path) -> Iterator[dict[str, Any]]:
 
 
 def _plan(raw: Mapping[str, Any]) -> Plan:
-    federation, data = raw["federation"], raw["data"]
+    federation, data, model = raw["federation"], raw["data"], raw["model"]
+    layers = model.get("hidden")
     return Plan(
-        family=str(raw["model"]["family"]),
+        family="logreg" if layers == [] else str(model["family"]),
         strategy=str(raw["strategy"]["name"]),
         split=str(data["split"]["kind"]),
         schema=Path(str(data["schema"])).stem,

@@ -94,8 +94,8 @@ def _scores(model: ModelFile) -> tuple[np.ndarray, np.ndarray]:
     return scores, 1.0 / (1.0 + np.exp((scores - offset) / factor))
 
 
-def drawn(scale: Scale, say: Speech) -> Markup:
-    """Draw the scale with its grades and cut-offs; a script moves the mark ``#mark``.
+def drawn(scale: Scale, say: Speech, *, marked: bool = False) -> Markup:
+    """Draw the scale with its grades and cut-offs.
 
     Parameters
     ----------
@@ -103,6 +103,8 @@ def drawn(scale: Scale, say: Speech) -> Markup:
         What is drawn.
     say : Speech
         The language.
+    marked : bool
+        Whether there is a mark ``#mark``, which a script moves to a score.
 
     Returns
     -------
@@ -127,13 +129,18 @@ def drawn(scale: Scale, say: Speech) -> Markup:
         if cut is not None and scale.low < cut <= scale.high:
             at = scale.place(cut - 0.5)
             body.append(rule(at, _TOP - 4, at, foot + 18, "#1b1f24", 1.6, "4 2"))
-    body.append(
+    if marked:
+        body.append(_mark(scale))
+    return document(body, WIDTH, foot + 40, same(say("desk.scale")))
+
+
+def _mark(scale: Scale) -> str:
+    return (
         f'<g id="mark" class="mark" data-low="{scale.low}" data-high="{scale.high}"'
         f' data-left="{LEFT:g}" data-right="{WIDTH - RIGHT:g}">'
         f'<path d="M0 {_TOP:g} l-8 -11 h16 z"/>'
         f'<text id="mark-score" x="0" y="{_TOP - 16:g}" text-anchor="middle"></text></g>'
     )
-    return document(body, WIDTH, foot + 40, same(say("desk.scale")))
 
 
 def _zone(scale: Scale, say: Speech) -> str:
