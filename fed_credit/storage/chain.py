@@ -117,7 +117,8 @@ def faults(links: Iterable[Link], start: Head, end: Head, what: str) -> Iterator
     for link in links:
         if link.number > last.number + 1:
             missing = link.number - last.number - 1
-            yield f"before {what} {link.number}, {missing} were taken out"
+            verb = "is" if missing == 1 else "are"
+            yield f"before {what} {link.number}, {missing} {verb} missing"
         elif linked(last.hash, link.content) != link.hash:
             yield f"{what} {link.number} does not fit its hash: it, or the one before, was changed"
         last = Head(link.number, link.hash)
