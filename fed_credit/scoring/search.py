@@ -1,4 +1,4 @@
-"""The search for changes that lead to approval: single fields, then pairs and triples, by tables."""
+"""The search for changes that lead to approval: single fields, then pairs, then triples."""
 
 from __future__ import annotations
 

@@ -21,7 +21,7 @@ from fed_credit.config.decision import ScaleSpec
 from fed_credit.config.load import compose
 from fed_credit.config.location import schema_dir
 from fed_credit.config.merge import merged
-from fed_credit.config.spec import DataSpec
+from fed_credit.config.spec import DataSpec, SimulationSpec
 from fed_credit.data.book import Dataset, Part
 from fed_credit.data.load import load_dataset, resolve_schema
 from fed_credit.data.recipe import Recipe
@@ -329,7 +329,8 @@ tables:
 fields:
   amount: {kind: numeric, min: 1000, max: 1.0e+6, unit: CNY, missing: reject, strip: [",", "$"],
            changeable: true, label: {en: requested amount, zh: 申请金额}}
-  term: {kind: numeric, min: 1, max: 60, unit: months, missing_codes: ["99", "-1"], changeable: true}
+  term: {kind: numeric, min: 1, max: 60, unit: months, missing_codes: ["99", "-1"],
+         changeable: true}
   share: {kind: numeric, min: 0, max: 100, unit: "%", outside: missing, strip: ["%"]}
   loose: {kind: numeric}
   flag: {kind: boolean, true_values: ["Y", "yes"], false_values: ["N"], missing_codes: ["U"],
@@ -337,7 +338,8 @@ fields:
   digit: {kind: boolean, true_values: ["1"], false_values: ["0"], outside: missing}
   kind: {kind: categorical, values: [retail, farm, "45", "true", services], changeable: true,
          value_labels: {farm: {en: farming, zh: 农业}}}
-  soft: {kind: categorical, values: [a, b, c], outside: missing, missing_codes: [c], missing: reject}
+  soft: {kind: categorical, values: [a, b, c], outside: missing, missing_codes: [c],
+         missing: reject}
   code: {kind: categorical, hash_buckets: 8, feature: false, missing_codes: ["0"]}
   branch: {kind: categorical, hash_buckets: 16}
   founded: {kind: date, date_formats: ["%Y%m%d", "%d/%m/%Y"], missing_codes: ["1900-01-01"]}
@@ -347,16 +349,32 @@ fields:
   age: {kind: numeric, formula: "months_between(founded, applied)"}
   year_founded: {kind: numeric, formula: "year(founded)"}
   powers: {kind: numeric, formula: "signed_power(loose, 0.5) + (share / 10) ** 2 - exp(-share)"}
-  mixed: {kind: numeric, formula: "max(min(log1p(term), sqrt(share)), abs(loose) * 2) - clip(loose, -1, 1)"}
+  mixed: {kind: numeric,
+          formula: "max(min(log1p(term), sqrt(share)), abs(loose) * 2) - clip(loose, -1, 1)"}
   both: {kind: boolean, formula: "flag == digit or term > 12 and not is_missing(share)"}
-  chosen: {kind: numeric, formula: 'where(one_of(kind, "retail", "farm"), share, coalesce(loose, term, 0))'}
+  chosen: {kind: numeric,
+           formula: 'where(one_of(kind, "retail", "farm"), share, coalesce(loose, term, 0))'}
   sector: {kind: categorical, formula: "lookup(word, prefix(digits(code), 2))"}
   sector_risk: {kind: numeric, formula: "lookup(risk, prefix(digits(code), 2), -loose)"}
   crossed: {kind: categorical, formula: "interact(kind, soft)", hash_buckets: 8}
   band: {kind: categorical, formula: 'bucket(share, "few", 20, "some", 60, "many")'}
   step: {kind: numeric, formula: "bucket_index(loose, -1, 0, 1)", missing: reject}
 """
-_STRANGE = ("", "  ", "abc", "1e400", "nan", "true", "\u3000x\u00a0", "é", "0", "99", "+5", "1_000", "\x00")
+_STRANGE = (
+    "",
+    " ",
+    "abc",
+    "1e400",
+    "nan",
+    "true",
+    "\u3000x\u00a0",
+    "é",
+    "0",
+    "99",
+    "+5",
+    "1_0",
+    "\x00",
+)
 
 
 @pytest.fixture(scope="session")
@@ -426,7 +444,8 @@ def model_of(make_spec: Callable[..., SimulationSpec]) -> Callable[[str, str], M
             for k, n in enumerate(names)
             if schema.fields[n].kind is not Kind.CATEGORICAL
         )
-        y = (rng.random(len(loans)) < 1 / (1 + np.exp(1.0 - 2.0 * signal))).astype(np.int8)
+        pd_ = 1 / (1 + np.exp(1.0 - 2.0 * np.asarray(signal)))
+        y = (rng.random(len(loans)) < pd_).astype(np.int8)
         overrides = SMALL_EXACT.get(family, ("federation.num_rounds=3",))
         run = RunSpec.of(make_spec(f"model={family}", *overrides), schema, fields, 7)
         cut = len(loans) * 3 // 4
