@@ -7,6 +7,7 @@ from __future__ import annotations
 import hashlib
 import io
 import json
+import os
 import re
 import struct
 import zipfile
@@ -42,6 +43,8 @@ def read_body(path: Path) -> bytes:
     """
     try:
         with path.open("rb") as file:
+            if os.fstat(file.fileno()).st_size > _LARGEST_FILE:
+                raise _too_large(str(path))
             body = file.read(_LARGEST_FILE + 1)
     except OSError as error:
         raise ArtefactError(
@@ -122,10 +125,7 @@ def changes(parts: Mapping[str, bytes]) -> list[str]:
 
 def _check_size(body: bytes, where: str) -> None:
     if len(body) > _LARGEST_FILE:
-        raise ArtefactError(
-            f"Model {where} is larger than {_LARGEST_FILE // 2**20} MiB, which no model is;"
-            " refused."
-        )
+        raise _too_large(where)
 
 
 def _check_directory(body: bytes, where: str) -> None:
@@ -173,6 +173,12 @@ def _read(archive: zipfile.ZipFile, info: zipfile.ZipInfo, most: int, where: str
                 )
             pieces.append(piece)
     return b"".join(pieces)
+
+
+def _too_large(where: str) -> ArtefactError:
+    return ArtefactError(
+        f"Model {where} is larger than {_LARGEST_FILE // 2**20} MiB, which no model is; refused."
+    )
 
 
 def _no_model(where: str) -> ArtefactError:
