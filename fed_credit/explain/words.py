@@ -1,14 +1,15 @@
 """Reasons of many loans at once: which features cost most, and what to say of them.
 
 A sentence is made of a beginning, a value and an end. Few of each are different once numbers are
-rounded as they are written, so each is written once, by :mod:`fed_credit.explain.sentences`, and
-the pieces of all loans are put together column by column.
+rounded to the digits that are written, so each is written once, by
+:mod:`fed_credit.explain.sentences`, and the pieces of all loans are put together column by column.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 import pandas as pd
@@ -20,7 +21,12 @@ from fed_credit.explain.sentences import MOST_LOG_ODDS, closing, opening, shown
 
 _NO_FEATURE = -1
 _GRID = 2**28  # above this a rounded number has too few bits left to say which side it is on
-_NEAR = 2.0**-20  # of the middle between two roundings: such numbers are written one by one
+_NEAR = 2.0**-20  # of the middle between two roundings: such numbers are left as they are
+_KEPT = 2**16
+
+# Typed, since True is equal to 1.
+_shown = lru_cache(_KEPT, typed=True)(shown)
+_closing = lru_cache(_KEPT)(closing)
 
 
 @dataclass(frozen=True, eq=False)
@@ -171,9 +177,9 @@ def _values(column: pd.Series, rows: np.ndarray, kind: Kind, unit: str) -> _Piec
     if kind is Kind.BOOLEAN:
         answers = [shown(False, unit), shown(True, unit), shown(None, unit)]
         return _Pieces(answers, np.where(np.isnan(values), 2, values > 0.0).astype(np.int64))
-    codes, first = _alike(_as_written(values))
-    numbers = values[first].tolist()
-    return _Pieces([shown(None if x != x else x, unit) for x in numbers], codes)
+    codes, different = pd.factorize(_as_written(values), use_na_sentinel=False)
+    numbers = different.tolist()
+    return _Pieces([_shown(None if x != x else x, unit) for x in numbers], codes)
 
 
 def plain_values(column: pd.Series, kind: Kind) -> list[float | str | bool | None]:
@@ -190,41 +196,32 @@ def plain_values(column: pd.Series, kind: Kind) -> list[float | str | bool | Non
 
 def _ends(amounts: np.ndarray, unit: str) -> _Pieces:
     """Write what values cost."""
-    keys = amounts
     if unit != "points":
-        # Rounded ones are positive, and those that are kept as they are negative.
-        keys = _rounded(100.0 * np.exp(np.minimum(amounts, MOST_LOG_ODDS)), -amounts)
-    codes, first = _alike(keys)
-    return _Pieces([closing(amount, unit) for amount in amounts[first].tolist()], codes)
-
-
-def _alike(keys: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Return the group of each key, NaN being one like others, and each group's first member."""
-    codes, _ = pd.factorize(keys, use_na_sentinel=False)
-    first = np.empty(int(codes.max(initial=-1)) + 1, np.int64)
-    first[codes[::-1]] = np.arange(len(codes))[::-1]
-    return codes, first
+        times = _rounded(100.0 * np.exp(np.minimum(amounts, MOST_LOG_ODDS)))
+        amounts = np.where(np.isnan(times), amounts, np.log(times / 100.0))
+    codes, different = pd.factorize(amounts)
+    return _Pieces([_closing(amount, unit) for amount in different.tolist()], codes)
 
 
 def _as_written(values: np.ndarray) -> np.ndarray:
-    """Return numbers that are equal only where :func:`shown` writes the same, NaN where missing."""
+    """Round numbers as :func:`shown` writes them; NaN where missing."""
     size = np.abs(values)
     whole = np.rint(values)
-    large = (size >= 1000.0) | (whole == values) | np.isnan(values)
     with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
-        # Four significant digits, with their power of ten, as one number.
-        power = np.floor(np.log10(np.where(large, 1.0, size)))
-        scaled = size * 10.0 ** (3.0 - power)
-        digits = _rounded(scaled, np.full(len(values), np.nan))
-    # What is large has no fraction; what is small gets one that says the power of ten, and four
-    # digits before it, where values that are kept as they are have three at most.
-    small = np.copysign(digits + (power + 400.0) / 1024.0, values)
-    small = np.where(np.isnan(digits) | (power < -300.0), values, small)
-    return np.where(large, whole, small)
+        # Four significant digits.
+        power = np.floor(np.log10(size)) - 3.0
+        digits = _rounded(size / 10.0**power)
+        small = np.copysign(
+            np.where(power < 0, digits / 10.0**-power, digits * 10.0**power), values
+        )
+    # Nothing is gained by rounding numbers near to zero, and much is lost.
+    small = np.where(np.isnan(digits) | (power < -200.0), values, np.copysign(near, values))
+    rounded: np.ndarray = np.where((size >= 1000.0) | (whole == values), whole, small)
+    return rounded
 
 
-def _rounded(scaled: np.ndarray, otherwise: np.ndarray) -> np.ndarray:
-    """Round, but where it is uncertain to which side, take the other value instead."""
+def _rounded(scaled: np.ndarray) -> np.ndarray:
+    """Round positive numbers; NaN where it is uncertain to which side."""
     fraction = scaled - np.floor(scaled)
-    unsure = (np.abs(fraction - 0.5) < _NEAR) | (scaled > _GRID)
-    return np.where(unsure, otherwise, np.rint(scaled))
+    unsure = (np.abs(fraction - 0.5) < _NEAR) | ~(scaled < _GRID)
+    return np.where(unsure, np.nan, np.rint(scaled))
