@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 
@@ -11,6 +12,8 @@ from flwr.serverapp import Grid, ServerApp
 from fed_credit.config.names import EXACT_FAMILIES
 from fed_credit.config.spec import FederationSpec, StrategySpec
 from fed_credit.data.book import Part
+from fed_credit.drift.reference import Reference
+from fed_credit.errors import QuorumError
 from fed_credit.evaluation.sums import ScoreSums
 from fed_credit.families.protocol import Model
 from fed_credit.families.read import model_of
@@ -20,8 +23,11 @@ from strategies.build import build_strategy
 from strategies.consortium import Consortium, Terms
 from strategies.exact import GridBanks, run_exact
 from strategies.exchange import Attendance, Roster, identify
+from strategies.monitoring import ask_reference
 
 CHECKPOINT = "checkpoint.safetensors"
+
+log = logging.getLogger("fed_credit.consortium")
 
 
 @dataclass(frozen=True)
@@ -48,6 +54,11 @@ class FederatedJob:
         Called with who answered in each exchange.
     own_metrics : bool
         Whether banks are asked for their own test metrics, which they give if their policy says so.
+    reference : bool
+        Whether banks are asked, at the end, for the population that the model was made on. Without
+        enough answers the run is complete all the same.
+    span : tuple of str or None
+        First and last day of decision of that population, where the run's settings say so.
     """
 
     spec: RunSpec
@@ -59,6 +70,8 @@ class FederatedJob:
     after_round: Callable[[RunState], None]
     after_exchange: Callable[[Attendance], None] = lambda attendance: None
     own_metrics: bool = False
+    reference: bool = False
+    span: tuple[str, str] | None = None
 
 
 @dataclass(frozen=True)
@@ -73,11 +86,14 @@ class FederatedOutcome:
         That model.
     test : ScoreSums
         The best model's scores of all test loans, as sums over banks.
+    reference : Reference or None
+        The population that the model was made on; None if nobody asked, or too few banks answered.
     """
 
     state: RunState
     model: Model
     test: ScoreSums
+    reference: Reference | None = None
 
 
 def run_job(grid: Grid, job: FederatedJob) -> FederatedOutcome:
@@ -95,7 +111,19 @@ def run_job(grid: Grid, job: FederatedJob) -> FederatedOutcome:
     terms = Terms(federation.num_rounds, federation.quorum, timeout)
     run = _exact if job.spec.model.family in EXACT_FAMILIES else _averaged
     state, test = run(grid, roster, job, terms)
-    return FederatedOutcome(state, model_of(job.spec, state), test)
+    model = model_of(job.spec, state)
+    reference = _reference(grid, roster, job, terms, model) if job.reference else None
+    return FederatedOutcome(state, model, test, reference)
+
+
+def _reference(
+    grid: Grid, roster: Roster, job: FederatedJob, terms: Terms, model: Model
+) -> Reference | None:
+    try:
+        return ask_reference(grid, roster, job.spec, model, job.span, terms)
+    except QuorumError as error:
+        log.warning("The model has no reference population. %s", error)
+        return None
 
 
 def _averaged(

@@ -225,7 +225,11 @@ def _model_file(
         spec.evaluation,
         _judged(spec, dataset, repeat, results),
         reference=reference_of(
-            repeat.spec, dataset, repeat.parts, repeat.scores["federated"]
+            repeat.spec,
+            repeat.model,
+            dataset,
+            repeat.parts,
+            repeat.scores["federated"],
         ).to_dict(),
         provenance=simulated(
             spec,

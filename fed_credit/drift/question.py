@@ -202,10 +202,11 @@ _REFERENCE, _PERIODS = "reference", "periods"
 def write_question(question: MonitorQuestion) -> str:
     """Return a question as JSON, which :func:`read_question` reads.
 
-    The features of a reference are those of the run, and do not travel twice.
+    The features of a reference are among those of the run, and go by their names.
     """
     if isinstance(question, ReferenceQuestion):
-        return json.dumps({"kind": _REFERENCE, "bins": question.bins})
+        names = [feature.name for feature in question.features]
+        return json.dumps({"kind": _REFERENCE, "bins": question.bins, "features": names})
     body = {
         "kind": _PERIODS,
         "groups": question.groups.as_dict(),
@@ -235,7 +236,9 @@ def read_question(text: str, features: tuple[FeatureSpec, ...]) -> MonitorQuesti
     try:
         raw: Any = json.loads(text)
         if raw["kind"] == _REFERENCE:
-            return ReferenceQuestion(features, int(raw["bins"]))
+            own = {feature.name: feature for feature in features}
+            named = tuple(own[str(name)] for name in raw["features"])
+            return ReferenceQuestion(named, int(raw["bins"]))
         if raw["kind"] == _PERIODS:
             return PeriodsQuestion(
                 Groups.from_dict(raw["groups"]),

@@ -59,6 +59,8 @@ def check_monitor(
     """
     if not isinstance(question, PeriodsQuestion):
         _ask(question.bins == bins, "another number of score cells than the run's")
+        named = [feature.name for feature in question.features]
+        _ask(bool(named) and len(set(named)) == len(named), "no feature, or one several times")
         return
     _check_periods(question, window_months, today)
     own = {feature.name: feature for feature in features}

@@ -65,7 +65,7 @@ def own_model_file(
     validation, test = (np.flatnonzero(loans.parts == p) for p in (Part.VALIDATION, Part.TEST))
     seen = (loans.parts == Part.TRAIN) | (loans.parts == Part.VALIDATION)
     reference = reference_at_hand(
-        run.features,
+        artefact.model.features,
         run.histogram_bins,
         features[seen],
         y[seen],

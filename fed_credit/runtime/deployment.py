@@ -33,6 +33,7 @@ from fed_credit.model_file.archive import write_model_file
 from fed_credit.model_file.contents import ModelFile
 from fed_credit.model_file.make import make_model_file
 from fed_credit.model_file.provenance import deployed
+from fed_credit.model_file.reference import span_of
 from fed_credit.model_file.samples import Judged, Sample
 from fed_credit.runtime.pulls import pull_promptly
 from fed_credit.runtime.registered import Registered
@@ -41,6 +42,7 @@ from fed_credit.training.checkpoint import load_checkpoint, save_checkpoint
 from fed_credit.training.metrics_log import METRICS, MetricsLog
 from fed_credit.training.run_spec import RunSpec, planned_rounds
 from fed_credit.training.state import RunState
+from fed_credit.training.task import Task
 from strategies.exchange import Attendance
 
 # Where the runs of a SuperLink lie; the start script sets it.
@@ -223,10 +225,18 @@ def run_deployed(grid: Grid, context: Context) -> None:
         after_round=after_round,
         after_exchange=after_exchange,
         own_metrics=True,
+        reference=True,
+        span=span_of(spec),
     )
     pull_promptly()
     start = time.perf_counter()
     outcome = run_job(StreamingGrid(grid, threading.Event(), _PULL_SECONDS), job)
+    if outcome.reference is None:
+        print(
+            "No reference population: too few banks answered the task 'monitor', so the model's"
+            " file has none, and calibration and cut-off are not chosen on validation loans.",
+            flush=True,
+        )
     artefact = Artefact.of(run, outcome.state, data_fingerprint=None)
     save_artefact(folder / MODEL, artefact)
     write_model_file(
@@ -262,6 +272,7 @@ def _model_file(
     banks: Sequence[str],
 ) -> ModelFile:
     """Make the file of what an operator knows: sums over the banks, and of segments nothing."""
+    reference = outcome.reference
     return make_model_file(
         artefact,
         schema,
@@ -269,10 +280,10 @@ def _model_file(
         spec.evaluation,
         Judged(
             split=str(spec.data.split.kind),
-            validation=Sample.of_sums(None),
+            validation=Sample.of_sums(None if reference is None else reference.validation),
             test=Sample.of_sums(outcome.test),
         ),
-        reference=None,
+        reference=None if reference is None else reference.profile.to_dict(),
         provenance=deployed(spec, run, name, banks, artefact, outcome.test.n, ()),
     )
 
@@ -304,7 +315,14 @@ def _results(
         },
         "test": {"loans": outcome.test.n, "from_sums": asdict(test)},
         # Of the banks whose bank.yaml lets them out.
-        "own_metrics": dict(exchanges[-1].own_metrics),
+        "own_metrics": next(
+            (
+                dict(each.own_metrics)
+                for each in reversed(exchanges)
+                if each.task is Task.EVALUATION
+            ),
+            {},
+        ),
         "rounds": [asdict(measured) for measured in state.history],
         "exchanges": [asdict(attendance) for attendance in exchanges],
         "timing": {"wall_s": wall_s},

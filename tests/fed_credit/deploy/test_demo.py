@@ -75,6 +75,7 @@ def test_every_bank_answered_every_exchange_once(demo: Done) -> None:
         *("counts", "moments"),
         *["round"] * ROUNDS,
         *["evaluation"] * 2,
+        "monitor",
     ]
     for exchange in exchanges:
         assert exchange["answered"] == sorted(demo.homes)

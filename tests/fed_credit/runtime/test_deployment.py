@@ -114,7 +114,7 @@ def test_a_run_leaves_results_model_and_diary(start: Start) -> None:
     assert load_artefact(folder / "model").sha256 == results["model"]["sha256"]
     lines = (folder / "exchanges.jsonl").read_text(encoding="utf-8").splitlines()
     assert [json.loads(line)["task"] for line in lines] == [
-        *("counts", "moments", "round", "round", "round", "evaluation", "evaluation")
+        *("counts", "moments", "round", "round", "round", "evaluation", "evaluation", "monitor")
     ]
     assert len((folder / "metrics.jsonl").read_text(encoding="utf-8").splitlines()) == 3
 
