@@ -178,6 +178,11 @@ def _population(origin: Mapping[str, Any]) -> CardSection:
 def _features(schema: Schema, origin: Mapping[str, Any]) -> CardSection:
     features = origin.get("features", ())
     late = list(origin.get("late_fields", ()))
+    title = both("Features", "特征")
+    if not features:
+        return section(
+            "features", title, [both("They are not in this file.", "本文件中没有此项。")]
+        )
     yes, no = both("yes", "是"), both("no", "否")
     rows = []
     for item in features:
@@ -198,7 +203,7 @@ def _features(schema: Schema, origin: Mapping[str, Any]) -> CardSection:
         )
     return section(
         "features",
-        both("Features", "特征"),
+        title,
         [
             both(f"The model looks at {len(rows)} features.", f"模型使用 {len(rows)} 个特征。"),
             both(
