@@ -5,7 +5,7 @@ that come while one transaction is on its way make up the next one; nobody waits
 
 A transaction that a quick disk takes is written by the event loop itself: a thread would have to
 wait for its turn after each statement, which under load takes longer than the disk does. On a slow
-disk, or where other processes write too, a thread writes, so that the loop can go on.
+disk, while another process writes, or to a server, a thread writes, so that the loop can go on.
 """
 
 from __future__ import annotations
@@ -14,10 +14,12 @@ import asyncio
 import time
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 
 from fed_credit.decision_log.log import DecisionLog
 from fed_credit.decision_log.records import Decision, Row, decision_row
 from fed_credit.errors import DecisionLogError, DuplicateError, FedCreditError, OverloadError
+from fed_credit.storage.files import OccupiedError
 
 _MOST_AT_ONCE = 512
 _QUICK_S = 0.002  # as long as the loop may be held up
@@ -142,11 +144,12 @@ class GroupCommitter:
                 done.set_exception(failure)
 
     async def _write(self, rows: Sequence[Row]) -> None:
-        if self._by_thread:
-            self._by_thread -= 1
-            await asyncio.get_running_loop().run_in_executor(self._thread, self._log.write, rows)
-            return
-        start = time.perf_counter()
-        self._log.write(rows)
-        if time.perf_counter() - start > _QUICK_S:
-            self._by_thread = _TRY_AGAIN
+        if self._by_thread == 0 and self._log.at_hand:
+            with suppress(OccupiedError):
+                start = time.perf_counter()
+                self._log.write(rows, wait=False)
+                if time.perf_counter() - start > _QUICK_S:
+                    self._by_thread = _TRY_AGAIN
+                return
+        self._by_thread = max(self._by_thread - 1, 0)
+        await asyncio.get_running_loop().run_in_executor(self._thread, self._log.write, rows)

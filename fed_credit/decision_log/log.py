@@ -27,6 +27,7 @@ from fed_credit.storage import chain
 from fed_credit.storage.appender import Appender
 from fed_credit.storage.clock import now, utc
 from fed_credit.storage.database import Database
+from fed_credit.storage.layout import SQLITE
 
 __all__ = ["Decision", "DecisionLog", "Override"]
 
@@ -106,14 +107,26 @@ class DecisionLog:
         """
         self.write([decision_row(decision) for decision in decisions])
 
-    def write(self, rows: Sequence[Row]) -> int:
-        """Write rows in one transaction; return the number of the last one."""
+    def write(self, rows: Sequence[Row], *, wait: bool = True) -> int:
+        """Write rows in one transaction; return the number of the last one.
+
+        Raises
+        ------
+        OccupiedError
+            If another process writes to the same file, and ``wait`` is False.
+        """
         if not rows:
             return 0
         return self._appender.append(
             [row.content for row in rows],
             [(row.kind, row.id, row.time, row.verdict) for row in rows],
+            wait=wait,
         )
+
+    @property
+    def at_hand(self) -> bool:
+        """Whether the log is a file on this machine, and not on a server."""
+        return self._database.dialect == SQLITE
 
     def check_writable(self) -> None:
         """Write nothing, but as if; for a service that asks whether the log works again."""

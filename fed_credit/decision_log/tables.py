@@ -50,7 +50,11 @@ PURGES = Table(
 
 CHAIN, PURGE_CHAIN = "decisions", "decision_purges"
 
-_entries = append_only(ENTRIES.name, deletable=f"SELECT max(last) FROM {PURGES.name}")
+_entries = append_only(
+    ENTRIES.name,
+    unique="kind = 'decision' AND NEW.kind = 'decision' AND id = NEW.id",
+    deletable=f"SELECT max(last) FROM {PURGES.name}",
+)
 _purges = append_only(PURGES.name)
 
 LAYOUT = Layout(

@@ -29,7 +29,7 @@ EVENTS = Table(
 
 CHAIN = "registry"
 
-_models = append_only(MODELS.name, unique=["sha256"])
+_models = append_only(MODELS.name, unique="sha256 = NEW.sha256")
 _events = append_only(EVENTS.name)
 
 LAYOUT = Layout(

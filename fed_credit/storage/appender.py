@@ -47,7 +47,9 @@ class Appender:
             f" WHERE name = '{name}'"
         )
 
-    def append(self, contents: Sequence[str], rest: Sequence[tuple[Any, ...]]) -> int:
+    def append(
+        self, contents: Sequence[str], rest: Sequence[tuple[Any, ...]], *, wait: bool = True
+    ) -> int:
         """Write rows in one transaction.
 
         Parameters
@@ -56,6 +58,8 @@ class Appender:
             What the chain's hashes are over, one for each row.
         rest : sequence of tuple
             Values of the other columns.
+        wait : bool
+            Whether to wait for other processes that write to the same file.
 
         Returns
         -------
@@ -64,12 +68,14 @@ class Appender:
 
         Raises
         ------
+        OccupiedError
+            If others write, and they are not waited for.
         DuplicateError
             If a column that is unique would hold a value twice; nothing is written.
         StorageError
             If the database fails; nothing is written, as far as it can be known.
         """
-        with self._database.driver(self._begin) as cursor:
+        with self._database.driver(self._begin, wait=wait) as cursor:
             cursor.execute(self._head)
             number, digest = cursor.fetchone()
             values: list[Any] = []

@@ -133,20 +133,24 @@ class Database:
                 yield writer
 
     @contextmanager
-    def driver(self, begin: str) -> Iterator[Any]:
+    def driver(self, begin: str, *, wait: bool = True) -> Iterator[Any]:
         """Give a cursor of the driver in a transaction, as :meth:`writing` does a connection.
 
         Parameters
         ----------
         begin : str
             The statement that begins it.
+        wait : bool
+            Whether to wait for other processes that write to the same file.
 
         Raises
         ------
+        OccupiedError
+            If others write, and they are not waited for.
         DuplicateError
             If a column that is unique would hold a value twice.
         """
-        with explained(self.where, self._failures), writing_alone(self._file):
+        with explained(self.where, self._failures), writing_alone(self._file, wait=wait):
             connection = self.engine.raw_connection()
             try:
                 cursor = connection.cursor()

@@ -8,6 +8,7 @@ from contextlib import contextmanager
 
 from fed_credit.config.urls import PASSWORD_VARIABLE, USER_VARIABLE, redacted
 from fed_credit.errors import DuplicateError, StorageError
+from fed_credit.storage.triggers import ALREADY
 
 BUSY_S = 30
 """Seconds that a writer waits for another one."""
@@ -55,7 +56,7 @@ def explained(where: str, failure: type[Exception] = sqlite3.Error) -> Iterator[
         yield
     except (SQLAlchemyError, failure) as error:
         if _is_duplicate(error):
-            raise DuplicateError(f"{where} holds it already.") from None
+            raise DuplicateError(f"{where} {ALREADY}.") from None
         raise StorageError(_sentence(where, error)) from None
 
 
@@ -92,6 +93,7 @@ def _is_duplicate(error: Exception) -> bool:
     return (
         getattr(origin, "sqlstate", None) == "23505"
         or getattr(origin, "sqlite_errorname", "") == "SQLITE_CONSTRAINT_UNIQUE"
+        or ALREADY in str(origin)
     )
 
 

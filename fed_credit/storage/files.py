@@ -41,8 +41,12 @@ def made(path: Path, make: Callable[[Path], None]) -> None:
         raise _unwritable(path, error) from None
 
 
+class OccupiedError(Exception):
+    """Another process or thread writes just now; never reaches a user."""
+
+
 @contextmanager
-def writing_alone(path: Path | None) -> Iterator[None]:
+def writing_alone(path: Path | None, *, wait: bool = True) -> Iterator[None]:
     """Wait until no other process or thread writes, by a lock file beside a database's file.
 
     SQLite has a lock of its own, but waits for it by sleeping, milliseconds at a time; this one
@@ -52,6 +56,15 @@ def writing_alone(path: Path | None) -> Iterator[None]:
     ----------
     path : Path or None
         The database; None does nothing.
+    wait : bool
+        Whether to wait for others.
+
+    Raises
+    ------
+    OccupiedError
+        If others write, and they are not waited for.
+    StorageError
+        If the lock file cannot be made.
     """
     if path is None:
         yield
@@ -65,7 +78,10 @@ def writing_alone(path: Path | None) -> Iterator[None]:
     except OSError as error:
         raise _unwritable(path, error) from None
     try:
-        fcntl.flock(file, fcntl.LOCK_EX)
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX if wait else fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise OccupiedError from None
         yield
     finally:
         os.close(file)

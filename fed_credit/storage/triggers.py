@@ -6,13 +6,14 @@ changes shows in the hash chain.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 from fed_credit.storage.layout import POSTGRESQL, SQLITE
+
+ALREADY = "holds it already"
+"""What a trigger says of a row that is there."""
 
 
 def append_only(
-    table: str, *, unique: Sequence[str] = (), deletable: str | None = None
+    table: str, *, unique: str | None = None, deletable: str | None = None
 ) -> dict[str, tuple[str, ...]]:
     """Return the statements, by dialect, that keep a table append-only.
 
@@ -20,8 +21,9 @@ def append_only(
     ----------
     table : str
         With a column ``number`` that goes up.
-    unique : sequence of str
-        Other unique columns: SQLite's ``INSERT OR REPLACE`` deletes without asking the triggers.
+    unique : str or None
+        A condition for a row that is the same as ``NEW``, where a unique index says so: SQLite's
+        ``INSERT OR REPLACE`` would delete it without asking the triggers.
     deletable : str or None
         A query for one number: rows up to it may be deleted. None: no row may.
 
@@ -35,17 +37,21 @@ def append_only(
     }
 
 
-def _sqlite(table: str, unique: Sequence[str], deletable: str | None) -> tuple[str, ...]:
+def _sqlite(table: str, unique: str | None, deletable: str | None) -> tuple[str, ...]:
     refuse = f"BEGIN SELECT RAISE(ABORT, '{table} is append-only'); END"
     kept = "" if deletable is None else f" WHEN OLD.number > coalesce(({deletable}), 0)"
-    there = [f"NEW.number <= (SELECT max(number) FROM {table})"]
-    there += [f"EXISTS (SELECT 1 FROM {table} WHERE {name} = NEW.{name})" for name in unique]
+    there = f"NEW.number <= (SELECT max(number) FROM {table})"
     name = f"CREATE TRIGGER IF NOT EXISTS {table}"
-    return (
+    made = (
         f"{name}_update BEFORE UPDATE ON {table} {refuse}",
         f"{name}_delete BEFORE DELETE ON {table}{kept} {refuse}",
-        f"{name}_insert BEFORE INSERT ON {table} WHEN {' OR '.join(there)} {refuse}",
+        f"{name}_insert BEFORE INSERT ON {table} WHEN {there} {refuse}",
     )
+    if unique is None:
+        return made
+    same = f"EXISTS (SELECT 1 FROM {table} WHERE {unique})"
+    again = f"BEGIN SELECT RAISE(ABORT, '{table} {ALREADY}'); END"
+    return *made, f"{name}_again BEFORE INSERT ON {table} WHEN {same} {again}"
 
 
 def _postgresql(table: str, deletable: str | None) -> tuple[str, ...]:
