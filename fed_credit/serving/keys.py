@@ -192,9 +192,9 @@ class KeyRing:
                 if record.id == id:
                     file.keys[place] = replace(record, revoked=record.revoked or now())
                     return _key(file.keys[place])
-        raise ConfigurationError(
-            f"There is no key {id!r} in {self._path}; fed-credit keys list shows them."
-        )
+            raise ConfigurationError(  # before anything is written
+                f"There is no key {id!r} in {self._path}; fed-credit keys list shows them."
+            )
 
     @contextmanager
     def _changing(self) -> Iterator[_File]:
