@@ -187,9 +187,7 @@ def _spec(settings: SbaSettings) -> SimulationSpec:
 
 
 def _load(spec: SimulationSpec) -> Dataset:
-    return cached_dataset(
-        spec.data, num_institutions=None, schema_dir=schema_dir(), seed=spec.seed
-    )
+    return cached_dataset(spec.data, num_institutions=None, schema_dir=schema_dir(), seed=spec.seed)
 
 
 def _as_of(spec: SimulationSpec, day: np.datetime64) -> SimulationSpec:
