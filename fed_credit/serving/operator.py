@@ -16,7 +16,6 @@ from fastapi.responses import Response
 
 from fed_credit.serving.answers import Refusal
 from fed_credit.serving.app import plain_app
-from fed_credit.serving.edge import Edge
 from fed_credit.serving.keys import Role
 from fed_credit.serving.pages.monitoring import drift
 from fed_credit.serving.pages.page import Entry, Site, respond, speech_of, static_files
@@ -56,7 +55,7 @@ def operator_app(state: ServiceState, parent: int | None = None) -> FastAPI:
     def healthz() -> dict[str, str]:
         return {"status": "alive"}
 
-    app.add_middleware(Edge, state=state)
+    app.guard(state)
     return app
 
 

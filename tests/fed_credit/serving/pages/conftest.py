@@ -75,13 +75,19 @@ def _spec(run_dir: Path, *overrides: str) -> SimulationSpec:
 
 
 @pytest.fixture(scope="session")
-def champion(tmp_path_factory: pytest.TempPathFactory) -> Opened:
-    """A scorecard that knows loans until the end of 2022."""
+def champion_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The run of a scorecard that knows loans until the end of 2022."""
     from fed_credit.simulate import simulate
 
     folder = tmp_path_factory.mktemp("champion")
     simulate(_spec(folder, f"data.target.as_of={LAUNCH}"), show=False)
-    return open_model_file(folder / "model.fcm")
+    return folder
+
+
+@pytest.fixture(scope="session")
+def champion(champion_folder: Path) -> Opened:
+    """Its model."""
+    return open_model_file(champion_folder / "model.fcm")
 
 
 @pytest.fixture(scope="session")
@@ -207,7 +213,8 @@ def _deployed_runs(home: Path, banks_folder: Path) -> None:
     from fed_credit.client_app import app as client_app
     from fed_credit.deploy.demo.loans import BANKS, SCHEMA, records, schema_text
     from fed_credit.errors import QuorumError
-    from fed_credit.runtime.deployment import RUNS_VARIABLE, run_deployed
+    from fed_credit.runtime.deployment import run_deployed
+    from fed_credit.runtime.places import RUNS_VARIABLE
     from fed_credit.runtime.local import InProcessGrid
     from fed_credit.runtime.registered import key_digest
 
@@ -299,7 +306,7 @@ def _running(role: str, home: Home) -> Iterator[Service]:
     )
     url = f"http://127.0.0.1:{port}"
     try:
-        until = time.monotonic() + 60
+        until = time.monotonic() + 30
         while not _answers(url):
             told = (home.path / "service.log").read_text()
             assert process.poll() is None and time.monotonic() < until, told
