@@ -211,9 +211,7 @@ def _as_written(values: np.ndarray) -> np.ndarray:
         # Four significant digits.
         power = np.floor(np.log10(size)) - 3.0
         digits = _rounded(size / 10.0**power)
-        small = np.copysign(
-            np.where(power < 0, digits / 10.0**-power, digits * 10.0**power), values
-        )
+        near = np.where(power < 0, digits / 10.0**-power, digits * 10.0**power)
     # Nothing is gained by rounding numbers near to zero, and much is lost.
     small = np.where(np.isnan(digits) | (power < -200.0), values, np.copysign(near, values))
     rounded: np.ndarray = np.where((size >= 1000.0) | (whole == values), whole, small)
