@@ -30,7 +30,7 @@ from fed_credit.deploy.demo.run import RUN, Demo, DemoSettings
 from fed_credit.deploy.records import NodeStatus
 from fed_credit.errors import DeploymentError
 from fed_credit.node.home import Home
-from fed_credit.runtime.deployment import EXCHANGES
+from fed_credit.runtime.diary import EXCHANGES
 
 FLOWER, SHORT, ALL = "Flower's own", "shorter waits", "Fed Credit"
 PATIENCE_S = 900.0

@@ -7,7 +7,7 @@ what the fields are, is for the bank alone to say.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -23,7 +23,10 @@ from fed_credit.config.spec import (
     PartitionKind,
     PartitionSpec,
     SourceKind,
+    SplitKind,
+    SplitSpec,
     SyntheticSpec,
+    TargetSpec,
 )
 from fed_credit.data.book import DataReport, LoanBook
 from fed_credit.data.load import load_dataset, resolve_schema
@@ -107,25 +110,59 @@ def data_spec(bank: BankSpec, run: RunSpec) -> DataSpec:
     """Return a bank's source as a data set of one institution."""
     population = run.population
     asked = [item.name for item in run.features]
+    source = InstitutionSpec(bank.name, bank.source, bank.mapping)
+    return replace(
+        source_spec(source, bank.schema, bank.max_rejected_share, run.decision_point),
+        allow_late_fields=[name for name in bank.allow_late_fields if name in asked],
+        features=asked,
+        approved_from=population.approved_from,
+        target=population.target,
+        split=population.split,
+    )
+
+
+def source_spec(
+    source: InstitutionSpec, schema: str, max_rejected_share: float, decision_point: KnownAt
+) -> DataSpec:
+    """Return one institution's source as a data set, of loans of any time and with any outcome.
+
+    Parameters
+    ----------
+    source : InstitutionSpec
+        Where the loans lie.
+    schema : str
+        Name of the schema.
+    max_rejected_share : float
+        Nothing is read when a larger share of the rows is rejected.
+    decision_point : KnownAt
+        When the model decides.
+    """
     return DataSpec(
         source=SourceKind.TABLE,
         path=None,
         url=None,
         query=None,
-        csv=bank.source.csv,
-        mapping=bank.mapping,
-        institutions=[InstitutionSpec(bank.name, bank.source, bank.mapping)],
-        schema=bank.schema,
-        decision_point=run.decision_point,
-        allow_late_fields=[name for name in bank.allow_late_fields if name in asked],
+        csv=source.source.csv,
+        mapping=source.mapping,
+        institutions=[source],
+        schema=schema,
+        decision_point=decision_point,
+        allow_late_fields=[],
         exclude_fields=[],
-        features=asked,
-        approved_from=population.approved_from,
+        features=[],
+        approved_from=None,
         min_loans=1,
-        max_rejected_share=bank.max_rejected_share,
-        target=population.target,
+        max_rejected_share=max_rejected_share,
+        target=TargetSpec(window_months=None, as_of=None),
         partition=PartitionSpec(PartitionKind.NATURAL, num_parts=1, alpha=1.0),
-        split=population.split,
+        split=SplitSpec(
+            SplitKind.RANDOM,
+            test_from=None,
+            test_share=0.2,
+            validation_share=0.2,
+            stratified=False,
+            embargo=True,
+        ),
         generator=_no_generator(),
     )
 

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import json
-import logging
-import os
 import shlex
 import threading
 import time
@@ -27,7 +24,7 @@ from fed_credit.data.schema import Schema, load_schema
 from fed_credit.data.split import check_divisible_alone
 from fed_credit.errors import ConfigurationError
 from fed_credit.evaluation.sums import measure_sums
-from fed_credit.files import append_text, local_path, plain, write_json, write_text
+from fed_credit.files import local_path, plain, write_json, write_text
 from fed_credit.job import CHECKPOINT, FederatedJob, FederatedOutcome, run_job
 from fed_credit.model_file.archive import write_model_file
 from fed_credit.model_file.contents import ModelFile
@@ -35,6 +32,17 @@ from fed_credit.model_file.make import make_model_file
 from fed_credit.model_file.provenance import deployed
 from fed_credit.model_file.reference import span_of
 from fed_credit.model_file.samples import Judged, Sample
+from fed_credit.runtime.diary import Diary
+from fed_credit.runtime.monitored import asks_monitor, run_monitored
+from fed_credit.runtime.places import (
+    MODEL,
+    MODEL_FILE,
+    PULL_SECONDS,
+    RESULTS,
+    SCHEMA,
+    expected_banks,
+    runs_folder,
+)
 from fed_credit.runtime.pulls import pull_promptly
 from fed_credit.runtime.registered import Registered
 from fed_credit.runtime.streaming import StreamingGrid
@@ -45,14 +53,7 @@ from fed_credit.training.state import RunState
 from fed_credit.training.task import Task
 from strategies.exchange import Attendance
 
-# Where the runs of a SuperLink lie; the start script sets it.
-RUNS_VARIABLE = "FED_CREDIT_RUNS"
-RESULTS, MODEL, EXCHANGES, SCHEMA = "results.json", "model", "exchanges.jsonl", "schema.yaml"
-MODEL_FILE = "model.fcm"
 _RESUME = "resume="
-_PULL_SECONDS = 0.1  # each pull is a request to the SuperLink and its database
-
-log = logging.getLogger("fed_credit.consortium")
 
 
 @dataclass(frozen=True)
@@ -98,9 +99,9 @@ def read_request(context: Context, config_dir: Path | None) -> DeployedRun:
     """
     asked = {key: str(context.run_config.get(key, "")) for key in ("overrides", "name", "banks")}
     words = shlex.split(asked["overrides"])
-    runs = Path(os.environ.get(RUNS_VARIABLE, "runs"))
+    runs = runs_folder()
     resumed = [word.removeprefix(_RESUME) for word in words if word.startswith(_RESUME)]
-    banks = _expected(asked["banks"])
+    banks = expected_banks(asked["banks"])
     if resumed and resumed[-1] not in ("null", ""):
         folder = runs / Path(resumed[-1]).name
         if not (folder / CONFIG_FILE).exists():
@@ -121,16 +122,6 @@ def read_request(context: Context, config_dir: Path | None) -> DeployedRun:
         )
     spec = compose(words, config_dir=config_dir)
     return DeployedRun(deployable(replace(spec, run_dir=str(folder))), folder, banks)
-
-
-def _expected(text: str) -> dict[str, str] | None:
-    try:
-        return {str(name): str(key) for name, key in json.loads(text or "{}").items()} or None
-    except (AttributeError, TypeError, ValueError):
-        raise ConfigurationError(
-            "The run's setting 'banks' must be JSON with a digest of the public key by name; leave"
-            " it to fed-credit deploy run."
-        ) from None
 
 
 def deployable(spec: SimulationSpec) -> SimulationSpec:
@@ -184,18 +175,15 @@ def run_deployed(grid: Grid, context: Context) -> None:
     FedCreditError
         If it cannot be run, or too few banks answer; the SuperLink keeps the sentence.
     """
+    if asks_monitor(context):
+        run_monitored(grid, context)
+        return
     bundled = _bundled_configuration(grid)
     request = read_request(context, bundled)
     spec, folder = request.spec, request.folder
     schema_path = _schema_path(request, bundled)
     schema = load_schema(schema_path)
-    fields = schema.features(
-        spec.data.decision_point,
-        allow_late=spec.data.allow_late_fields,
-        exclude=spec.data.exclude_fields,
-        only=spec.data.features,
-    )
-    run = RunSpec.of(spec, schema, fields, spec.seed)
+    run = RunSpec.of_schema(spec, schema)
     state = load_checkpoint(folder / CHECKPOINT, run)
     banks = Registered(grid, request.banks)
     banks.gather(spec.federation)
@@ -204,7 +192,7 @@ def run_deployed(grid: Grid, context: Context) -> None:
     write_text(folder / SCHEMA, schema_path.read_text(encoding="utf-8"))
     write_text(folder / CONFIG_FILE, resolved_yaml(spec))
     print(f"Run '{folder.name}' with {len(names)} banks: {', '.join(sorted(names.values()))}")
-    metrics, diary = MetricsLog(folder / METRICS), _Diary(folder, planned_rounds(spec))
+    metrics, diary = MetricsLog(folder / METRICS), Diary(folder, planned_rounds(spec))
 
     def after_round(state: RunState) -> None:
         save_checkpoint(folder / CHECKPOINT, state, run)
@@ -230,7 +218,7 @@ def run_deployed(grid: Grid, context: Context) -> None:
     )
     pull_promptly()
     start = time.perf_counter()
-    outcome = run_job(StreamingGrid(grid, threading.Event(), _PULL_SECONDS), job)
+    outcome = run_job(StreamingGrid(grid, threading.Event(), PULL_SECONDS), job)
     if outcome.reference is None:
         print(
             "No reference population: too few banks answered the task 'monitor', so the model's"
@@ -329,36 +317,6 @@ def _results(
     }
     found: dict[str, Any] = plain(body)
     return found
-
-
-class _Diary:
-    """What an operator follows a run by: printed lines, and a line per exchange in a file."""
-
-    def __init__(self, folder: Path, rounds: int) -> None:
-        self.exchanges: list[Attendance] = []
-        self._path = folder / EXCHANGES
-        self._rounds = rounds
-        self._said = 0
-
-    def note_exchange(self, attendance: Attendance) -> None:
-        self.exchanges.append(attendance)
-        line = {"ended": time.time(), **plain(asdict(attendance))}
-        append_text(self._path, json.dumps(line, ensure_ascii=False) + "\n")
-        missing = "".join(f"; without {bank}: {why}" for bank, why in attendance.missing.items())
-        print(
-            f"{attendance.task} {attendance.number}: {len(attendance.answered)} banks in"
-            f" {attendance.seconds:.1f} s{missing}",
-            flush=True,
-        )
-
-    def note_round(self, state: RunState) -> None:
-        for measured in state.history[self._said :]:
-            print(
-                f"round {measured.number}/{self._rounds}: validation loss {measured.loss:.4f},"
-                f" AUC {measured.auc:.4f}",
-                flush=True,
-            )
-        self._said = len(state.history)
 
 
 def _bundled_configuration(grid: Grid) -> Path | None:

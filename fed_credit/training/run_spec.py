@@ -139,6 +139,18 @@ class RunSpec:
             torch_threads=spec.runtime.torch_threads,
         )
 
+    @classmethod
+    def of_schema(cls, spec: SimulationSpec, schema: Schema) -> RunSpec:
+        """Take the part of a configuration that travels, with the features that a schema offers."""
+        data = spec.data
+        fields = schema.features(
+            data.decision_point,
+            allow_late=data.allow_late_fields,
+            exclude=data.exclude_fields,
+            only=data.features,
+        )
+        return cls.of(spec, schema, fields, spec.seed)
+
     @cached_property
     def json_text(self) -> str:
         """The specification as one line of JSON, which :meth:`from_json` reads."""

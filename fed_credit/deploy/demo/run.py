@@ -31,7 +31,8 @@ from fed_credit.deploy.demo.processes import (
 )
 from fed_credit.errors import ConfigurationError, DeploymentError
 from fed_credit.files import write_text
-from fed_credit.runtime.deployment import RESULTS, deployable
+from fed_credit.runtime.deployment import deployable
+from fed_credit.runtime.places import RESULTS
 
 _START_SECONDS = 90.0
 RUN, SUPERLINK = "demo", "superlink"

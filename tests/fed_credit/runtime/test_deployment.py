@@ -20,8 +20,9 @@ from fed_credit.client_app import app as client_app
 from fed_credit.config.load import compose
 from fed_credit.deploy.demo.loans import BANKS, SCHEMA, records, schema_text
 from fed_credit.errors import ArtefactError, ConfigurationError, QuorumError
-from fed_credit.runtime.deployment import RUNS_VARIABLE, deployable, run_deployed
+from fed_credit.runtime.deployment import deployable, run_deployed
 from fed_credit.runtime.local import InProcessGrid
+from fed_credit.runtime.places import RUNS_VARIABLE
 from fed_credit.runtime.registered import Registered, key_digest
 
 NODES = {node: bank.name for node, bank in enumerate(BANKS, start=11)}
