@@ -59,9 +59,11 @@ def _explanations(model: ModelFile) -> CardSection:
             _EXACT[family]
             if exact
             else both(
-                "A network has no exact split of a score into features at this price: its reasons"
-                " are approximate, and depend on the loans that an application is compared with.",
-                "神经网络的分数无法以同等代价精确分解到各特征：其理由为近似值，且取决于用于比较的贷款。",
+                "Integrated gradients of the log-odds, on the way from an average loan to the"
+                " application. They are approximate: they add up to the whole difference to a"
+                " tolerance, and another way or another average would share it out otherwise.",
+                "从平均贷款到该申请的对数几率积分梯度。结果为近似值：相加在容差内等于全部差异，"
+                "换一条路径或另一平均贷款，分摊便会不同。",
             ),
             both(
                 f"At most {most} reasons per declined application, most important first, in English"

@@ -24,6 +24,7 @@ from fed_credit.model_file.fingerprints import (
     text_sha256,
     versions,
 )
+from fed_credit.model_file.reference import span_of_population
 from fed_credit.training.run_spec import Population, RunSpec
 
 SIMULATION, DEPLOYMENT, BANK = "simulation", "deployment", "bank"
@@ -128,6 +129,7 @@ def deployed(
         population=run.population,
         decision_point=run.decision_point,
         warnings=warnings,
+        seen_until=_latest(run.population),
     )
 
 
@@ -186,6 +188,7 @@ def at_bank(
         population=run.population,
         decision_point=run.decision_point,
         warnings=warnings,
+        seen_until=_latest(run.population),
     )
 
 
@@ -290,6 +293,12 @@ def _seen_until(decided: np.ndarray, parts: np.ndarray) -> str | None:
     """Return the last day of decision that the model has seen; None where one is not known."""
     seen = decided[(parts == Part.TRAIN) | (parts == Part.VALIDATION)]
     return None if not len(seen) or np.isnat(seen).any() else str(seen.max())
+
+
+def _latest(population: Population) -> str | None:
+    """Return the last day of decision that the model can have seen, by the run's settings."""
+    span = span_of_population(population)
+    return None if span is None else span[1]
 
 
 def _feature(item: FeatureSpec, decision_point: KnownAt) -> dict[str, Any]:

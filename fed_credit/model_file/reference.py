@@ -10,7 +10,7 @@ from fed_credit.data.target import add_months
 from fed_credit.drift.profile import Profile
 from fed_credit.drift.reference import reference_at_hand
 from fed_credit.families.protocol import Model
-from fed_credit.training.run_spec import RunSpec
+from fed_credit.training.run_spec import Population, RunSpec
 
 _EARLIEST = "1900-01-01"  # day of decision, where nobody has limited it
 
@@ -68,7 +68,13 @@ def span_of(spec: SimulationSpec) -> tuple[str, str] | None:
     tuple of str or None
         First and last day of decision, ``YYYY-MM-DD``; None where the settings do not say.
     """
-    target, split = spec.data.target, spec.data.split
+    data = spec.data
+    return span_of_population(Population(data.schema, data.target, data.split, data.approved_from))
+
+
+def span_of_population(population: Population) -> tuple[str, str] | None:
+    """Return the time that training and validation loans can be from; see :func:`span_of`."""
+    target, split = population.target, population.split
     window = target.window_months
     last = []
     if target.as_of is not None and window is not None:
@@ -80,7 +86,7 @@ def span_of(spec: SimulationSpec) -> tuple[str, str] | None:
         last.append(cut[0] - np.timedelta64(1, "D"))
     if not last:
         return None
-    return spec.data.approved_from or _EARLIEST, str(min(last))
+    return population.approved_from or _EARLIEST, str(min(last))
 
 
 def _day(text: str) -> np.ndarray:
