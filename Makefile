@@ -16,7 +16,7 @@ CORE := $(VENV)/.installed-core
 DEV := $(VENV)/.installed-dev
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run deploy-demo test test-all lint format bench bench-deploy clean
+.PHONY: help setup run deploy-demo demo-loop test test-all lint format bench bench-deploy clean
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -28,6 +28,9 @@ run: $(CORE) ## run the main job with its defaults; ARGS="..." for overrides
 
 deploy-demo: $(CORE) ## try a deployment on this machine: a SuperLink, three banks, a run
 	@$(BIN)/fed-credit deploy demo $(ARGS)
+
+demo-loop: $(CORE) ## go once around: train, serve, score, drift, alert, retrain, promote
+	@$(BIN)/fed-credit lifecycle demo $(ARGS)
 
 test: $(DEV) ## run the tests but the slow ones
 	@$(BIN)/python -m pytest -q -m "not slow" $(ARGS)
