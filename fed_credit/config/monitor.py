@@ -74,6 +74,8 @@ class DriftSpec:
         Change of the share of missing values, of values that are not listed, of one category.
     against : Against
         Whether a change must surely be beyond the limit, or be beyond it and surely a change.
+    together : int
+        Months counted as one: each with as many before it as it takes.
     min_loans : int
         Of a month and of the reference, below which nothing is said.
     per_group : int
@@ -86,6 +88,7 @@ class DriftSpec:
     unlisted: LimitSpec
     category: LimitSpec
     against: Against
+    together: int
     min_loans: int
     per_group: int
 
@@ -280,6 +283,7 @@ def _check(spec: MonitorSpec) -> None:
                 f"both must be at least {lowest:g}, and the alert's not below the watch's",
             )
     for key, number, least in (
+        ("drift.together", drift.together, 1),
         ("drift.min_loans", drift.min_loans, 2),
         ("drift.per_group", drift.per_group, 1),
         ("outcomes.min_loans", outcomes.min_loans, 2),

@@ -13,7 +13,9 @@ from functools import cached_property
 import numpy as np
 import pandas as pd
 
-from fed_credit.config.spec import DataSpec, TargetSpec
+from fed_credit.config.spec import DataSpec, PartitionKind, TargetSpec
+from fed_credit.data.convert import as_text
+from fed_credit.data.institutions import choose
 from fed_credit.data.recipe import Recipe
 from fed_credit.data.records import engineer, read_records
 from fed_credit.data.schema import Field, Roles, Schema
@@ -140,6 +142,52 @@ def read_every_loan(
     records = read_records(replace(spec, target=target), schema, fields)
     name = spec.institutions[0].name
     return _of(name, records.frame, schema, fields, target, records.rows, records.num_rejected)
+
+
+def read_every_bank(
+    spec: DataSpec,
+    schema: Schema,
+    fields: tuple[Field, ...],
+    *,
+    num_institutions: int | None,
+    window_months: int | None,
+    as_of: str,
+) -> list[EveryLoan]:
+    """Read all loans of all banks of a simulation, the largest bank first.
+
+    Parameters
+    ----------
+    spec : DataSpec
+        Where they lie.
+    schema, fields, window_months, as_of
+        As for :func:`read_every_loan`.
+    num_institutions : int or None
+        The k banks with most loans take part; None for all with ``data.min_loans``.
+
+    Returns
+    -------
+    list of EveryLoan
+
+    Raises
+    ------
+    ConfigurationError
+        If banks are drawn, which takes outcomes that not all of these loans have.
+    """
+    if spec.partition.kind is not PartitionKind.NATURAL:
+        raise ConfigurationError(
+            f"data.partition.kind={spec.partition.kind} draws banks by outcomes, and a monitor"
+            " looks at loans without one; use natural."
+        )
+    schema = watched_schema(schema)
+    target = TargetSpec(window_months, as_of)
+    records = read_records(replace(spec, target=target), schema, fields)
+    names = as_text(records.frame[str(schema.roles.institution)])
+    chosen = choose(names, min_loans=spec.min_loans, num_institutions=num_institutions, fewest=1)
+    found = []
+    for k, name in enumerate(chosen.names):
+        frame = records.frame[chosen.member == k]
+        found.append(_of(name, frame, schema, fields, target, len(frame), 0))
+    return found
 
 
 def every_loan_of(

@@ -20,6 +20,7 @@ from fed_credit.deploy.records import Node, NodeStatus, Run
 from fed_credit.errors import ConfigurationError, DeploymentError
 from fed_credit.files import local_path
 from fed_credit.runtime.deployment import deployable
+from fed_credit.runtime.monitored import MonitorRequest
 from fed_credit.runtime.registered import key_digest
 
 # Of these a run is looked for by its name.
@@ -150,22 +151,59 @@ def submit(control: Control, banks: Mapping[str, Node], overrides: Sequence[str]
     DeploymentError
         If a run of this name is under way, or the SuperLink refuses.
     """
+    _check_free(control, name)
+    schema = _own_schema(overrides)
+    if schema is not None:
+        # The SuperLink finds it in the bundle, not where it lies here.
+        overrides = [*overrides, f"data.schema={schema.stem}"]
+    return control.start_run(build_bundle(schema), _config(banks, overrides, name))
+
+
+def submit_monitor(
+    control: Control, banks: Mapping[str, Node], request: MonitorRequest, name: str
+) -> int:
+    """Hand a monitor over banks to the SuperLink.
+
+    Parameters
+    ----------
+    control : Control
+        The SuperLink.
+    banks : mapping of str to Node
+        Who is expected to take part, by name.
+    request : MonitorRequest
+        What is asked.
+    name : str
+        Of the monitor's own folder; of :func:`run_name`.
+
+    Returns
+    -------
+    int
+        Flower's number of the run.
+
+    Raises
+    ------
+    DeploymentError
+        If a run of this name is under way, or the SuperLink refuses.
+    """
+    _check_free(control, name)
+    return control.start_run(build_bundle(), _config(banks, [request.word()], name))
+
+
+def _check_free(control: Control, name: str) -> None:
     for run in control.runs(_NEWEST):
         if run.name == name and not run.status.finished:
             raise DeploymentError(
                 f"Run '{name}' is under way ({run.run_id}); follow it with: fed-credit deploy run"
                 f" --follow {run.run_id}, or choose another --name."
             )
-    schema = _own_schema(overrides)
-    if schema is not None:
-        # The SuperLink finds it in the bundle, not where it lies here.
-        overrides = [*overrides, f"data.schema={schema.stem}"]
-    config = {
+
+
+def _config(banks: Mapping[str, Node], overrides: Sequence[str], name: str) -> dict[str, str]:
+    return {
         "overrides": shlex.join(overrides),
         "name": name,
         "banks": json.dumps({bank: key_digest(node.public_key) for bank, node in banks.items()}),
     }
-    return control.start_run(build_bundle(schema), config)
 
 
 def _own_schema(overrides: Sequence[str]) -> Path | None:

@@ -127,7 +127,13 @@ def judge_month(
     MonthVerdict
     """
     level = alarms.month_level / KINDS
-    score = _index_test(sums.score, reference.score, drift.psi, drift, ordered=True)
+    score = _index_test(
+        groups.score.grouped(sums.score),
+        groups.score.grouped(reference.score),
+        drift.psi,
+        drift,
+        ordered=True,
+    )
     indices, missing, unlisted, categories = [], [], [], []
     for one in groups.features:
         now, before = sums.features[one.name], reference.features[one.name]

@@ -87,7 +87,9 @@ def _closed(quarter: int, as_of: np.datetime64, window_months: int) -> bool:
     return bool(add_months(np.array([last]), window_months)[0] <= as_of)
 
 
-def whole_months(as_of: np.datetime64, number: int, *, since: int | None = None) -> tuple[str, ...]:
+def whole_months(
+    as_of: np.datetime64, number: int, *, since: int | None = None, before: int = 0
+) -> tuple[str, ...]:
     """Return the names of the last whole months, or of all since one, the oldest first.
 
     Parameters
@@ -98,9 +100,11 @@ def whole_months(as_of: np.datetime64, number: int, *, since: int | None = None)
         How many.
     since : int or None
         First month instead, counted from January 1970.
+    before : int
+        Further months before these.
     """
     end = first_open_month(as_of)
-    start = end - number if since is None else since
+    start = (end - number if since is None else since) - before
     return tuple(month_name(month) for month in range(start, end))
 
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from functools import reduce
+from operator import add
 from typing import Any
 
 import numpy as np
@@ -131,7 +133,8 @@ def question_of(
             day, window, settings.vintages, since=None if first is None else first // 3
         )
     )
-    months = whole_months(day, settings.months, since=first)
+    before = settings.drift.together - 1
+    months = whole_months(day, settings.months, since=first, before=before)
     return PeriodsQuestion(profile.groups, scorer.model.calibration, months, vintages, as_of)
 
 
@@ -229,6 +232,14 @@ def own_reference(
     return MonthSums.of(profile.groups, loans.features.iloc[rows], model_pd[rows], calibrated)
 
 
+def _together(months: Mapping[str, MonthSums], number: int) -> Iterator[tuple[str, MonthSums]]:
+    """Add to each month those before it, as far as they were asked for."""
+    names = list(months)
+    for last in range(number - 1, len(names)):
+        taken = [months[name] for name in names[last - number + 1 : last + 1]]
+        yield names[last], reduce(add, taken)
+
+
 def judge(
     sums: PeriodSums,
     profile: Profile,
@@ -264,7 +275,7 @@ def judge(
     reference = reference_sums(profile) if reference is None else reference
     months = tuple(
         judge_month(name, month, reference, profile.groups, settings.drift, settings.alarms)
-        for name, month in sums.months.items()
+        for name, month in _together(sums.months, settings.drift.together)
     )
     vintages = tuple(
         judge_vintage(name, vintage, profile, settings.outcomes, settings.alarms)
