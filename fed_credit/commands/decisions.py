@@ -118,14 +118,14 @@ def _table(found: Sequence[Decision]) -> None:
     from rich.markup import escape
     from rich.table import Table
 
-    table = Table(title="Decisions", title_justify="left")
-    columns = ("time (UTC)", "id", "application", "model", "PD", "score", "grade", "verdict")
-    for name in columns:
+    table = Table(box=None, pad_edge=False)
+    for name in ("id", "time (UTC)", "model", "PD", "score", "grade", "verdict", "application"):
         right = name in ("model", "PD", "score")
-        table.add_column(name, justify="right" if right else "left", overflow="fold")
+        # An id is there to be copied.
+        table.add_column(name, justify="right" if right else "left", no_wrap=name != "application")
     for one in found:
-        cells = [one.time[:19].replace("T", " "), one.id, one.application or "", f"{one.model}"]
-        cells += [f"{one.pd:.4f}", f"{one.score}", one.grade, one.verdict]
+        cells = [one.id, one.time[:16].replace("T", " "), f"{one.model}", f"{one.pd:.4f}"]
+        cells += [f"{one.score}", one.grade, one.verdict, one.application or ""]
         table.add_row(*[escape(cell) for cell in cells])
     Console().print(table)
 
