@@ -7,21 +7,25 @@ answered, and of its figures only what its own policy has let out.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
+from pathlib import Path
 from typing import Any
 
 from fastapi import APIRouter, FastAPI, Request
 from fastapi.responses import Response
 
+from fed_credit.config.location import schema_dir
+from fed_credit.data.schema import load_schema
+from fed_credit.errors import FedCreditError
 from fed_credit.serving.answers import Refusal
 from fed_credit.serving.app import plain_app
 from fed_credit.serving.keys import Role
 from fed_credit.serving.pages.monitoring import drift
 from fed_credit.serving.pages.page import Entry, Site, respond, speech_of, static_files
-from fed_credit.serving.pages.report import told_report
+from fed_credit.serving.pages.report import Report, told_report
 from fed_credit.serving.pages.run import run_page
-from fed_credit.serving.pages.run_folder import read_run, run_folders
+from fed_credit.serving.pages.run_folder import SCHEMA, read_run, run_folders
 from fed_credit.serving.pages.runs import overview
 from fed_credit.serving.signing import signing
 from fed_credit.serving.state import ServiceState
@@ -113,7 +117,7 @@ def operator_pages(state: ServiceState, watch: Watch) -> APIRouter:
             # Whoever put it there: a bank's own figures are not for this page.
             report, problem = None, say("monitoring.not_pooled")
         values = {
-            "drift": None if report is None else drift(report, {}, say),
+            "drift": None if report is None else drift(report, _labels(report, watch.runs()), say),
             "problem": problem,
             "command": f"fed-credit monitor --home {state.home}",
             "activity": None,
@@ -121,6 +125,18 @@ def operator_pages(state: ServiceState, watch: Watch) -> APIRouter:
         return page(request, "monitoring.html.j2", values)
 
     return router
+
+
+def _labels(report: Report, runs: Path) -> Mapping[str, Mapping[str, str]]:
+    """Return labels of a report's features: of the newest run, or a packaged schema, with them."""
+    names = {name for month in report.months for name in month.features}
+    kept = [runs / run.name / SCHEMA for run in run_folders(runs)]
+    for path in (*kept, *sorted(schema_dir().glob("*.yaml"))):
+        with suppress(FedCreditError):
+            fields = load_schema(path).fields
+            if names <= set(fields):
+                return {name: fields[name].label for name in names}
+    return {}
 
 
 def _lifespan(

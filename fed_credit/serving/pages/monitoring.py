@@ -146,7 +146,8 @@ def _psi(months: Sequence[Month], say: Speech) -> Figure:
     alerts = [month.score.alert for month in months]
     shown = [value for value in (*values, *alerts) if value is not None]
     # A threshold far above all values would press them flat.
-    top = min(max([*shown, *limits, 0.05]), 3 * max([v or 0.0 for v in values] + [0.1])) * 1.1
+    largest = max([0.1, *(value for value in values if value is not None)])
+    top = min(max([*shown, *limits, 0.05]), 8 * largest) * 1.1
     plot = _over_time([month.period for month in months], "psi", (0.0, top), say)
     xs = [float(k) for k in range(len(months))]
     if len(months) > 1:

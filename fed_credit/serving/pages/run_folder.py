@@ -14,11 +14,12 @@ from typing import Any
 
 import yaml
 
-CONFIG, RESULTS, ROUNDS, EXCHANGES = (
+CONFIG, RESULTS, ROUNDS, EXCHANGES, SCHEMA = (
     "config.yaml",
     "results.json",
     "metrics.jsonl",
     "exchanges.jsonl",
+    "schema.yaml",
 )
 POOLED = ("auc", "gini", "ks", "pr_auc", "log_loss", "brier", "ece")
 OWN = ("loans", "bads", "auc", "ks", "brier", "log_loss")

@@ -115,18 +115,20 @@ def bank_home(
 
 
 def _write_report(home: Path, model: Opened, raw: pd.DataFrame, bank: str | None) -> None:
-    from fed_credit.config.monitor import load_monitor
+    from fed_credit.config.monitor import ReferenceKind, load_monitor
     from fed_credit.files import write_json
     from fed_credit.monitoring.job import loans_of, monitor
     from fed_credit.monitoring.report import Watched, report_path
     from fed_credit.scoring.scorer import Scorer
 
-    scorer = Scorer(model.model)
+    scorer, settings = Scorer(model.model), load_monitor(home)
+    if bank is None:
+        settings = replace(settings, reference=ReferenceKind.MODEL)
     found = monitor(
         scorer,
         loans_of(scorer, raw, institution=bank or "", as_of=TODAY),
         TODAY,
-        load_monitor(home),
+        settings,
         bank=bank,
         model=Watched(1, model.sha256),
     )
@@ -214,8 +216,8 @@ def _deployed_runs(home: Path, banks_folder: Path) -> None:
     from fed_credit.deploy.demo.loans import BANKS, SCHEMA, records, schema_text
     from fed_credit.errors import QuorumError
     from fed_credit.runtime.deployment import run_deployed
-    from fed_credit.runtime.places import RUNS_VARIABLE
     from fed_credit.runtime.local import InProcessGrid
+    from fed_credit.runtime.places import RUNS_VARIABLE
     from fed_credit.runtime.registered import key_digest
 
     nodes = {node: bank.name for node, bank in enumerate(BANKS, start=11)}
@@ -372,8 +374,11 @@ class Visit:
         page.on("request", self._asked)
 
     def _said(self, message: Any) -> None:
-        # The browser itself reports every 422 as an error; the page shows it beside the field.
-        if message.type == "error" and "status of 422" not in message.text:
+        # The browser itself reports refusals as errors; the page says what they are about.
+        refused = "/v1/" in message.location["url"] and (
+            "status of 422" in message.text or "status of 404" in message.text
+        )
+        if message.type == "error" and not refused:
             self.trouble.append(f"console: {message.text}")
 
     def _asked(self, request: Any) -> None:

