@@ -80,14 +80,16 @@ def _list(arguments: Sequence[str]) -> int:
     parser = decisions_parser(
         "list",
         "Show the newest decisions, the newest first. Inputs are personal or a firm's own, so they"
-        " are left out unless asked for.",
+        " are left out unless asked for, and the reasons, which quote them, too.",
     )
     parser.add_argument(
         "--last", type=int, default=_SHOWN, metavar="N", help=f"so many (default: {_SHOWN})"
     )
     parser.add_argument("--verdict", choices=VERDICTS, help="only of this verdict")
     parser.add_argument("--before", metavar="ID", help="only those before this decision")
-    parser.add_argument("--inputs", action="store_true", help="with inputs, as JSON")
+    parser.add_argument(
+        "--inputs", action="store_true", help="with inputs and reasons, which quote them, as JSON"
+    )
     parser.add_argument("--json", action="store_true", help="for programs")
     given = parser.parse_args(list(arguments))
     if given.last < 1:
@@ -101,7 +103,7 @@ def _list(arguments: Sequence[str]) -> int:
         for decision in found:
             body = asdict(decision)
             if not given.inputs:
-                del body["inputs"]
+                del body["inputs"], body["reasons"]  # which quote inputs
             print(json.dumps(body, ensure_ascii=False))
         return 0
     if found:

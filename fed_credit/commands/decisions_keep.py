@@ -74,8 +74,9 @@ def run_verify(arguments: Sequence[str]) -> int:
     add_anchor(parser)
     parser.add_argument("--json", action="store_true", help="for programs")
     given = parser.parse_args(list(arguments))
+    anchor = anchor_of(given)
     with open_log(given.home, given.log) as log:
-        found = log.verify(anchor=anchor_of(given))
+        found = log.verify(anchor=anchor)
         counts, purges, end = log.counts(), log.purges(), log.end()
         where = log.where
     if given.json:

@@ -76,7 +76,7 @@ def _demo(arguments: Sequence[str]) -> int:
     )
     parser.add_argument("--model", default="scorecard", help="default: scorecard")
     parser.add_argument("--loans", type=int, default=20_000, metavar="N", help="default: 20000")
-    parser.add_argument("--seed", type=int, default=5, metavar="N", help="of the records")
+    parser.add_argument("--seed", type=int, default=6, metavar="N", help="of the records")
     stay = parser.add_mutually_exclusive_group()
     stay.add_argument(
         "--stay",

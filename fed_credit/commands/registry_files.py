@@ -96,8 +96,9 @@ def run_verify(arguments: Sequence[str]) -> int:
     add_anchor(parser)
     parser.add_argument("--json", action="store_true", help="for programs")
     given = parser.parse_args(list(arguments))
+    anchor = anchor_of(given)
     with open_registry(given.home, given.registry) as registry:
-        found = registry.verify(anchor=anchor_of(given))
+        found = registry.verify(anchor=anchor)
         end = registry.end()
     if given.json:
         body = {"whole": not found, "events": end.number, "hash": end.hash, "problems": found}

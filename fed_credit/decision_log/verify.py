@@ -43,6 +43,8 @@ def problems(connection: Connection, anchor: str | None = None) -> Iterator[str]
         if (done.number, done.last) != (row.number, row.last) or done.first != start.number + 1:
             yield f"purge {row.number} does not go with those before it"
         start = chain.Head(done.last, done.last_hash)
+        if anchor is not None and done.last_hash.startswith(anchor):
+            anchor = None  # all that stays follows it
     found: list[str] = []
     seen = _Seen(anchor)
     yield from chain.faults(
@@ -50,7 +52,8 @@ def problems(connection: Connection, anchor: str | None = None) -> Iterator[str]
     )
     yield from found
     if not seen.anchored:
-        yield f"no row has the hash {anchor}"
+        gone = ", unless it was purged" if rows else ""
+        yield f"no row has the hash {anchor}{gone}"
 
 
 class _Seen:
