@@ -37,7 +37,14 @@ def as_opened(model: ModelFile) -> Opened:
 
 
 @pytest.mark.parametrize("family", FAMILIES)
-@pytest.mark.parametrize("schema", ["everything", "synthetic"])
+@pytest.mark.parametrize(
+    "schema",
+    [
+        "everything",
+        pytest.param("synthetic", marks=pytest.mark.slow),
+        pytest.param("sba", marks=pytest.mark.slow),
+    ],
+)
 def test_the_graph_scores_as_the_model_does(
     model_of: Models, make_application: Draw, family: str, schema: str
 ) -> None:

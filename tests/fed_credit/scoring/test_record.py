@@ -58,7 +58,7 @@ def by_record(
         return [(problem.field, problem.reason) for problem in error.problems]
 
 
-@pytest.mark.parametrize("count", [18, pytest.param(300, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("count", [12, pytest.param(300, marks=pytest.mark.slow)])
 @pytest.mark.parametrize(("family", "schema"), CASES)
 def test_an_application_gets_what_a_table_of_one_row_gets(
     model_of: Models, make_application: Draw, family: str, schema: str, count: int
@@ -153,7 +153,7 @@ def test_no_value_stands_in_what_is_said_of_it(model_of: Models) -> None:
     assert len(caught.value.problems) > 3 and "secret" not in str(caught.value)
 
 
-@pytest.mark.parametrize("family", ["scorecard", "gbdt"])
+@pytest.mark.parametrize("family", ["gbdt", pytest.param("scorecard", marks=pytest.mark.slow)])
 def test_whatever_json_holds_is_scored_or_refused(
     model_of: Models, make_application: Draw, family: str
 ) -> None:
