@@ -16,7 +16,7 @@ CORE := $(VENV)/.installed-core
 DEV := $(VENV)/.installed-dev
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run deploy-demo demo-loop test test-all lint format bench bench-deploy clean
+.PHONY: help setup run deploy-demo demo-loop test test-all lint format screenshots bench bench-deploy clean
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -47,6 +47,10 @@ lint: $(DEV) ## check style, format, types and the direction of imports
 format: $(DEV) ## put the code into the common format
 	@$(BIN)/ruff check --quiet --fix-only .
 	@$(BIN)/ruff format --quiet .
+
+screenshots: $(DEV) ## photograph the web pages anew for the docs; needs chromium
+	@FED_CREDIT_PAGES_LOANS=30000 FED_CREDIT_SCREENSHOTS=docs/images \
+	  $(BIN)/python -m pytest -q tests/fed_credit/serving/pages/test_pages_screenshots.py $(ARGS)
 
 bench: $(DEV) ## measure how fast runs and boosted trees are
 	@$(BIN)/python -m benchmarks.runtime $(ARGS)

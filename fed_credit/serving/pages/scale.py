@@ -16,6 +16,7 @@ from fed_credit.serving.pages.speech import Speech
 
 WIDTH, LEFT, RIGHT = 640.0, 16.0, 16.0
 _TOP, _HEIGHT = 40.0, 18.0
+_UNMARKED_TOP = 6.0
 _LOWEST_PD = 0.0005  # where a scale without points of its own ends
 _HIGHEST_PD = 0.75
 
@@ -110,8 +111,9 @@ def drawn(scale: Scale, say: Speech, *, marked: bool = False) -> Markup:
     -------
     markupsafe.Markup
     """
-    foot = _TOP + _HEIGHT
-    body = [_zone(scale, say)]
+    top = _TOP if marked else _UNMARKED_TOP
+    foot = top + _HEIGHT
+    body = [_zone(scale, top, say)]
     for place, (name, low, high) in enumerate(scale.grades):
         left, right = scale.place(low - 0.5), scale.place(high + 0.5)
         shade = "grade-even" if place % 2 else "grade-odd"
@@ -128,7 +130,7 @@ def drawn(scale: Scale, say: Speech, *, marked: bool = False) -> Markup:
     for cut in {scale.approve_from, (scale.decline_to or 0) + 1 if scale.decline_to else None}:
         if cut is not None and scale.low < cut <= scale.high:
             at = scale.place(cut - 0.5)
-            body.append(rule(at, _TOP - 4, at, foot + 18, "#1b1f24", 1.6, "4 2"))
+            body.append(rule(at, top - 4, at, foot + 18, "#1b1f24", 1.6, "4 2"))
     if marked:
         body.append(_mark(scale))
     return document(body, WIDTH, foot + 40, same(say("desk.scale")))
@@ -143,7 +145,7 @@ def _mark(scale: Scale) -> str:
     )
 
 
-def _zone(scale: Scale, say: Speech) -> str:
+def _zone(scale: Scale, top: float, say: Speech) -> str:
     """Colour the stretches of the three verdicts, each with its word."""
     cuts = [scale.low - 0.5]
     decline_to = scale.low - 1 if scale.decline_to is None else scale.decline_to
@@ -155,11 +157,11 @@ def _zone(scale: Scale, say: Speech) -> str:
         if right - left < 0.5:
             continue
         parts.append(
-            f'<rect class="zone {verdict}" x="{left:.1f}" y="{_TOP:g}"'
+            f'<rect class="zone {verdict}" x="{left:.1f}" y="{top:g}"'
             f' width="{right - left:.1f}" height="{_HEIGHT:g}"/>'
         )
         word = say(f"zone.{verdict}")
         if right - left > 62:
             middle = (left + right) / 2
-            parts.append(svg_text(middle, _TOP + 13, word, extra=' class="zone-word"'))
+            parts.append(svg_text(middle, top + 13, word, extra=' class="zone-word"'))
     return "".join(parts)

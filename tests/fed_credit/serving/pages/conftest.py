@@ -157,9 +157,8 @@ def _decide(home: Path, model: Opened, raw: pd.DataFrame) -> None:
     rng = np.random.default_rng(5)
     now = datetime.now(UTC)
     rows = raw[raw["application_date"] >= "2023-01-01"].head(_DECISIONS)
-    records = (
-        rows[list(scorer.inputs)].astype(object).where(rows[list(scorer.inputs)].notna(), None)
-    )
+    frame = rows[list(scorer.inputs)].round(4)
+    records = frame.astype(object).where(frame.notna(), None)
     found = []
     for place, record in enumerate(records.to_dict("records")):
         score = scorer.score(record)
@@ -339,6 +338,23 @@ def operator(operator_home: Home) -> Iterator[Service]:
     """``fed-credit serve --role operator`` over :func:`operator_home`."""
     with _running("operator", operator_home) as service:
         yield service
+
+
+@pytest.fixture(scope="session")
+def deployed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
+    """The operator's pages beside a SuperLink with three banks, after a run over them."""
+    from fed_credit.deploy.demo.processes import Processes, environment
+    from fed_credit.deploy.demo.run import Demo, DemoSettings
+
+    folder = tmp_path_factory.mktemp("d")
+    words = ("model=logreg", "evaluation.min_bads=1", "evaluation.baselines=[]")
+    demo = Demo(DemoSettings(folder, 1800, 3, words, proxy=False), folder, lambda line: None)
+    with Processes(environment(Path(sys.executable).parent), folder / "logs") as processes:
+        demo.provision(processes)
+        demo.start(processes)
+        demo.train(processes, "first")
+        with _running("operator", Home(demo.operator, _keys(demo.operator))) as service:
+            yield service
 
 
 @pytest.fixture(scope="session")

@@ -115,6 +115,16 @@ def test_keys_of_the_operator_s_home_may_read_and_others_nothing(operator: Any) 
     assert httpx.post(f"{operator.url}/v1/score", headers=key, json={}).status_code == 404
 
 
+@pytest.mark.slow
+def test_a_superlink_tells_who_is_there_and_how_runs_ended(deployed: Any) -> None:
+    key = {"Authorization": f"Bearer {deployed.home.secrets['read']}"}
+    text = _text(httpx.get(deployed.url, headers=key, timeout=30).text)
+    assert "Online 3 of 3 banks" in text.replace("online", "Online")
+    for bank in ("Harbour Savings", "Riverside Bank", "城市商业银行"):
+        assert f"{bank} yes online now" in text
+    assert "first complete Logistic regression, by rounds 3 / 3 3 0" in text
+
+
 def test_half_a_line_and_a_folder_that_is_no_run_do_no_harm(runs: Path, tmp_path: Path) -> None:
     shutil.copytree(runs, tmp_path / "runs")
     (tmp_path / "runs" / "broken").mkdir()

@@ -66,7 +66,7 @@ def test_pictures_of_the_bank(visit: Visits, bank: Any) -> None:
     declined = _declined(bank)
     _open(page, declined)
     _take(page, "desk-declined", height=1330)
-    for name, height in (("monitoring", 2100), ("model", 1250), ("history", 1250)):
+    for name, height in (("monitoring", 1600), ("model", 1250), ("history", 1150)):
         page.goto(f"{bank.url}/{name}")
         if name == "history":
             page.click("details summary")
@@ -89,9 +89,14 @@ def test_pictures_of_the_bank(visit: Visits, bank: Any) -> None:
 
 def test_pictures_of_the_operator(visit: Visits, operator: Any) -> None:
     tab = visit(operator, "read", size=DESK)
-    _take(tab.go("/"), "operator-runs", height=640)
     _take(tab.go("/runs/2024-summer"), "operator-run", height=1500)
-    _take(tab.go("/monitoring"), "operator-drift", height=1600)
+    _take(tab.go("/monitoring"), "operator-drift", height=1400)
     phone = visit(operator, "read", size=PHONE)
     phone.go("/?lang=zh")
     _take(phone.go("/runs/2024-winter"), "operator-run-phone", height=1500)
+
+
+def test_a_picture_of_the_operator_s_runs(visit: Visits, deployed: Any) -> None:
+    page = visit(deployed, "read", size=DESK).page
+    page.goto(f"{deployed.url}/")
+    _take(page, "operator-runs", height=760)
