@@ -17,7 +17,7 @@ from fed_credit.data.recipe import Recipe
 from fed_credit.data.schema import Field, Kind
 from fed_credit.decision.policy import Verdict
 from fed_credit.errors import FedCreditError, one_line, suggestion
-from fed_credit.explain.sentences import sentence
+from fed_credit.explain.sentences import closing, opening, shown
 from fed_credit.model_file.contents import ModelFile
 from fed_credit.scoring.cells import Read, Unusable, Value, checker, reader
 from fed_credit.scoring.formulas import Values, single
@@ -128,9 +128,10 @@ class RecordScorer:
         ]
         self._features = [places[name] for name in plan.features]
         self._known = frozenset(schema.fields)
+        told = [schema.fields[name] for name in plan.features]
         self._told = [
-            (name, schema.fields.get(name), schema.fields[name].kind is Kind.BOOLEAN)
-            for name in plan.features
+            (each.name, each.unit, opening(each.name, each), each.kind is Kind.BOOLEAN)
+            for each in told
         ]
         self._limits, self._grades = list(policy.scale.limits), policy.scale.names
         self._factor, self._offset = policy.factor_and_offset
@@ -256,10 +257,12 @@ class RecordScorer:
         for k in order[: self.model.policy.reasons]:
             if amounts[k] <= 0.0:
                 break
-            name, field, boolean = self._told[k]
+            name, field_unit, (en_name, zh_name), boolean = self._told[k]
             value: Any = values[k]
             if boolean and value is not None:
                 value = value > 0.0
-            en, zh = sentence(name, value, amounts[k], unit, field)
+            en_value, zh_value = shown(value, field_unit)
+            en_amount, zh_amount = closing(amounts[k], unit)
+            en, zh = f"{en_name}{en_value}{en_amount}", f"{zh_name}{zh_value}{zh_amount}"
             found.append(ReasonText(name, value, amounts[k], unit, en, zh))
         return tuple(found)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from http.cookies import CookieError, SimpleCookie
@@ -10,6 +11,8 @@ from fed_credit.serving.answers import Refusal
 from fed_credit.serving.keys import Key, KeyRing, Role
 from fed_credit.serving.sessions import COOKIE, Sessions
 
+_HOLDS_S = 0.1  # so soon a revoked key is revoked
+_MOST_FOUND = 1_000
 _CHALLENGE = ((b"www-authenticate", b"Bearer"),)
 # What the least of keys may do; everything else asks for one that may read, or more.
 _SCORING = frozenset(
@@ -53,6 +56,7 @@ class Access:
     def __init__(self, keys: KeyRing, sessions: Sessions) -> None:
         self._keys = keys
         self._sessions = sessions
+        self._found: dict[bytes, tuple[Caller, float]] = {}
 
     def caller(self, head: Mapping[bytes, bytes]) -> Caller | None:
         """Return who sent a request; None if that is nobody known.
@@ -68,15 +72,29 @@ class Access:
         """
         given = head.get(b"authorization")
         if given is not None:
-            scheme, _, secret = given.partition(b" ")
-            if scheme.lower() != b"bearer":
-                return None
-            key = self._keys.check(secret.strip().decode("latin-1"))
-            return None if key is None else Caller(key.id, key.name, key.role, None)
+            return self._holder(given)
         token = token_of(head)
         session = self._sessions.find(token)
         key = None if session is None else self._holding(session.key)
         return None if key is None else Caller(key.id, key.name, key.role, token)
+
+    def _holder(self, given: bytes) -> Caller | None:
+        """Return who sent an ``Authorization``; what was found holds for a moment."""
+        now = time.monotonic()
+        found = self._found.get(given)
+        if found is not None and now < found[1]:
+            return found[0]
+        scheme, _, secret = given.partition(b" ")
+        if scheme.lower() != b"bearer":
+            return None
+        key = self._keys.check(secret.strip().decode("latin-1"))
+        if key is None:
+            return None
+        caller = Caller(key.id, key.name, key.role, None)
+        if len(self._found) >= _MOST_FOUND:
+            self._found.clear()
+        self._found[given] = (caller, now + _HOLDS_S)
+        return caller
 
     def sign_in(self, secret: str) -> str | None:
         """Open a session for the holder of a key; returns its token, or None."""

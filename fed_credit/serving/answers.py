@@ -9,7 +9,10 @@ from typing import Any
 
 Headers = tuple[tuple[bytes, bytes], ...]
 
-to_json = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode
+_ENCODER = json.JSONEncoder(
+    ensure_ascii=False, allow_nan=False, check_circular=False, separators=(",", ":")
+)
+to_json = _ENCODER.encode
 """Encodes plain values; raises ValueError for NaN and infinities."""
 
 

@@ -7,21 +7,23 @@ import gc
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
 from importlib.util import find_spec
+from typing import Any
 
 from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 
 from fed_credit import __version__
+from fed_credit.errors import FedCreditError
 from fed_credit.serving.access import Caller
 from fed_credit.serving.answers import Answer, Refusal
 from fed_credit.serving.applications import Applications
-from fed_credit.serving.edge import SCORE, Edge, Receive
+from fed_credit.serving.edge import SCORE, Direct, Edge, Receive, log
 from fed_credit.serving.health import health
 from fed_credit.serving.openapi import described
 from fed_credit.serving.reading import reading
 from fed_credit.serving.signing import signing
-from fed_credit.serving.state import BankState
+from fed_credit.serving.state import BankState, ServiceState
 from fed_credit.serving.swap import follow, share
 
 Lifespan = Callable[[FastAPI], AbstractAsyncContextManager[None]]
@@ -63,12 +65,26 @@ def bank_app(state: BankState, parent: int | None = None) -> FastAPI:
         from fed_credit.serving.pages.bank import bank_pages
 
         app.include_router(bank_pages(state))
-    app.add_middleware(Edge, state=state, score=applications.one)
+    app.guard(state, applications.one)
     return app
 
 
-def plain_app(title: str, lifespan: Lifespan) -> FastAPI:
-    """Return a FastAPI application without pages of its own, whose refusals have one shape.
+class GuardedApp(FastAPI):
+    """A FastAPI application behind the service's edge."""
+
+    def guard(self, state: ServiceState, score: Direct | None = None) -> None:
+        """Put the edge around everything, as :class:`~fed_credit.serving.edge.Edge` has it."""
+        self._edge = Edge(super().__call__, state, score)
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        """Answer as ASGI has it."""
+        await self._edge(scope, receive, send)
+
+
+def plain_app(title: str, lifespan: Lifespan) -> GuardedApp:
+    """Return an application without pages of its own, whose refusals have one shape.
+
+    It answers after :meth:`GuardedApp.guard` was called.
 
     Parameters
     ----------
@@ -79,9 +95,9 @@ def plain_app(title: str, lifespan: Lifespan) -> FastAPI:
 
     Returns
     -------
-    FastAPI
+    GuardedApp
     """
-    app = FastAPI(
+    app = GuardedApp(
         title=title,
         version=__version__,
         # Their pages load scripts from other hosts.
@@ -117,6 +133,17 @@ def _refuse(app: FastAPI) -> None:
     async def refused(request: Request, error: Refusal) -> Response:
         return _response(error.answer())
 
+    @app.exception_handler(Exception)
+    async def broken(request: Request, error: Exception) -> Response:
+        # The edge, which gets it next, writes it into the log.
+        told = "The service could not answer; its log says why."
+        return _response(Refusal(500, told).answer())
+
+    @app.exception_handler(FedCreditError)
+    async def failed(request: Request, error: FedCreditError) -> Response:
+        log.error("A request could not be answered: %s", error)
+        return _response(Refusal(503, "The service cannot answer now; its log says why.").answer())
+
     @app.exception_handler(RequestValidationError)
     async def invalid(request: Request, error: RequestValidationError) -> Response:
         # Without what was sent, which Pydantic would put into the answer.
@@ -137,6 +164,7 @@ def _lifespan(state: BankState, parent: int | None) -> Lifespan:
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         tasks = [asyncio.create_task(follow(state)), asyncio.create_task(share(state, parent))]
+        await state.committer.start()
         # What is there now stays; the collector need not look at it while somebody waits.
         gc.collect()
         gc.freeze()

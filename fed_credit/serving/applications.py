@@ -65,6 +65,14 @@ class Applications:
         Refusal
             If there is none.
         """
+        committer = self._state.committer
+        committer.active += 1
+        try:
+            return await self._one(head, caller, receive)
+        finally:
+            committer.active -= 1
+
+    async def _one(self, head: Mapping[bytes, bytes], caller: Caller, receive: Receive) -> Answer:
         body = await self._body(head, receive, self._limits.max_body_bytes)
         application, loan = application_of(body)
         live = self._live()
@@ -148,7 +156,7 @@ class Applications:
 
     async def _body(self, head: Mapping[bytes, bytes], receive: Receive, most: int) -> Any:
         check_head(head, most)
-        return parsed(await body_of(receive, most, self._limits.body_timeout_s))
+        return parsed(await body_of(receive, most))
 
     def _decide(
         self,

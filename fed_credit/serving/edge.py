@@ -7,7 +7,7 @@ nothing of the inside out when something breaks.
 
 from __future__ import annotations
 
-import json
+import asyncio
 import logging
 import math
 import sys
@@ -36,8 +36,10 @@ _MACHINES = ("/v1/", "/metrics", "/openapi.json", "/logout")
 
 _COMMON: Headers = (
     (b"x-content-type-options", b"nosniff"),
-    (b"referrer-policy", b"no-referrer"),
     (b"x-frame-options", b"DENY"),
+    (b"referrer-policy", b"no-referrer"),
+)
+_DOCUMENT: Headers = (  # what only a page can do
     (b"cross-origin-opener-policy", b"same-origin"),
     (b"cross-origin-resource-policy", b"same-origin"),
     (b"permissions-policy", b"camera=(), geolocation=(), microphone=(), payment=(), usb=()"),
@@ -81,20 +83,26 @@ class Edge:
             return
         start = time.perf_counter()
         caller: Caller | None = None
+        begun = False
+        status = 500
+
+        async def with_headers(message: Message) -> None:
+            nonlocal begun, status
+            if message["type"] == "http.response.start":
+                begun, status = True, message["status"]
+                message["headers"] = self._completed(message.get("headers", ()))
+            await send(message)
+
         try:
             # Of a header that is sent twice, the last counts.
             head = dict(scope["headers"])
             caller = self._admit(scope, head, start)
-            if (
-                scope["path"] == SCORE
-                and scope["method"] == "POST"
-                and self._score is not None
-                and caller is not None
-            ):
+            if scope["path"] == SCORE and scope["method"] == "POST" and self._score is not None:
+                assert caller is not None  # nobody else is admitted here
                 answer = await self._score(head, caller, receive)
             else:
                 scope["caller"] = caller
-                status = await self._pass_on(scope, receive, send)
+                await self._app(scope, receive, with_headers)
                 self._note(scope, _route(scope), status, start, caller)
                 return
         except Refusal as refusal:
@@ -105,8 +113,10 @@ class Edge:
         except Exception as error:
             log.error("A request could not be answered.", exc_info=error)
             answer = Refusal(500, "The service could not answer; its log says why.").answer()
-        await self._send(answer, send)
-        self._note(scope, _route(scope), answer.status, start, caller)
+        if not begun:
+            status = answer.status
+            await self._send(answer, send)
+        self._note(scope, _route(scope), status, start, caller)
 
     def _admit(self, scope: Scope, head: dict[bytes, bytes], now: float) -> Caller | None:
         """Return who is asking; None where anybody may.
@@ -135,27 +145,13 @@ class Edge:
         check_role(caller, path)
         return caller
 
-    async def _pass_on(self, scope: Scope, receive: Receive, send: Send) -> int:
-        """Let FastAPI answer, and return the status."""
-        status = 500
-
-        async def with_headers(message: Message) -> None:
-            nonlocal status
-            if message["type"] == "http.response.start":
-                status = message["status"]
-                message["headers"] = self._completed(message.get("headers", ()))
-            await send(message)
-
-        await self._app(scope, receive, with_headers)
-        return status
-
     def _completed(self, headers: Any) -> list[tuple[bytes, bytes]]:
         """Add what every answer has and this one does not."""
         made = list(headers)
         there = {name.lower() for name, _ in made}
         kind = next((value for name, value in made if name.lower() == b"content-type"), b"")
         policy = _OWN_LOADS if kind.startswith(b"text/html") else _NOTHING_LOADS
-        for header in (*self._common, _NO_STORE, policy):
+        for header in (*self._common, *_DOCUMENT, _NO_STORE, policy):
             if header[0] not in there:
                 made.append(header)
         return made
@@ -203,12 +199,10 @@ class AccessLog:
     def note(self, method: str, route: str, status: int, seconds: float, key: str | None) -> None:
         """Note a request."""
         if not self._lines:
-            import asyncio
-
             asyncio.get_running_loop().call_later(self._WAIT_S, self.flush)
         who = "null" if key is None else f'"{key}"'
         self._lines.append(
-            f'{{"time":{time.time():.3f},"method":{json.dumps(method)},"route":"{route}",'
+            f'{{"time":{time.time():.3f},"method":"{method}","route":"{route}",'
             f'"status":{status},"ms":{seconds * 1e3:.3f},"key":{who}}}\n'
         )
 

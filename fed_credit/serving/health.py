@@ -50,9 +50,7 @@ async def _unready(state: BankState) -> str | None:
     """Return why no decision could be made now; None if one could."""
     if state.live is None:
         return "no model is in service"
-    try:
-        await asyncio.to_thread(state.log.check_writable)
-    except FedCreditError:
+    if not await state.committer.writable():
         return "the decision log cannot be written"
     try:
         keys = state.keys.keys()

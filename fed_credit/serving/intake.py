@@ -1,8 +1,7 @@
-"""Bodies of requests: of a bounded size, in a bounded time, and JSON that means one thing."""
+"""Bodies of requests: of a bounded size, and JSON that means one thing."""
 
 from __future__ import annotations
 
-import asyncio
 import json
 from collections.abc import Awaitable, Callable, Mapping, MutableMapping
 from typing import Any
@@ -10,8 +9,6 @@ from typing import Any
 from fed_credit.serving.answers import Refusal
 
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
-
-_LARGEST = 10**300  # a float holds it
 
 
 def check_head(head: Mapping[bytes, bytes], most: int) -> None:
@@ -50,8 +47,8 @@ def _is_json(kind: bytes) -> bool:
     return name.strip().lower() == "application/json" and all(c == "utf-8" for c in charsets)
 
 
-async def body_of(receive: Receive, most: int, seconds: float) -> bytes:
-    """Read a request's body.
+async def body_of(receive: Receive, most: int) -> bytes:
+    """Read a request's body; how long that may take is for the protocol to say.
 
     Parameters
     ----------
@@ -59,8 +56,6 @@ async def body_of(receive: Receive, most: int, seconds: float) -> bytes:
         As ASGI gives it.
     most : int
         Bytes.
-    seconds : float
-        Until all of it is there.
 
     Returns
     -------
@@ -69,28 +64,22 @@ async def body_of(receive: Receive, most: int, seconds: float) -> bytes:
     Raises
     ------
     Refusal
-        413 if it is longer, 408 if it takes longer, 400 if the caller went away.
+        413 if it is longer, 400 if the caller went away.
     """
-    try:
-        async with asyncio.timeout(seconds):
-            message = await receive()
-            if message["type"] == "http.request" and not message.get("more_body", False):
-                body: bytes = message.get("body", b"")
-                if len(body) > most:
-                    raise _too_long(most)
-                return body
-            pieces = bytearray()
-            while message["type"] == "http.request":
-                pieces += message.get("body", b"")
-                if len(pieces) > most:
-                    raise _too_long(most)
-                if not message.get("more_body", False):
-                    return bytes(pieces)
-                message = await receive()
-    except TimeoutError:
-        raise Refusal(
-            408, f"The body did not arrive within {seconds:g} seconds.", headers=CLOSE
-        ) from None
+    message = await receive()
+    if message["type"] == "http.request" and not message.get("more_body", False):
+        body: bytes = message.get("body", b"")
+        if len(body) > most:
+            raise _too_long(most)
+        return body
+    pieces = bytearray()
+    while message["type"] == "http.request":
+        pieces += message.get("body", b"")
+        if len(pieces) > most:
+            raise _too_long(most)
+        if not message.get("more_body", False):
+            return bytes(pieces)
+        message = await receive()
     raise Refusal(400, "The request ended before its body did.", headers=CLOSE)
 
 
@@ -113,8 +102,8 @@ def parsed(body: bytes) -> Any:
     Returns
     -------
     object
-        Plain values; each name of an object was there once, each number is finite, each text can
-        be written as UTF-8.
+        Plain values; each name of an object was there once, each text can be written as UTF-8.
+        Numbers may be too large for a float.
 
     Raises
     ------
@@ -124,7 +113,8 @@ def parsed(body: bytes) -> Any:
     try:
         text = body.decode("utf-8")
         made = _decoder.decode(text)
-        _check(made)
+        if "\\u" in text:
+            _check(made)
     except _JsonError as error:
         raise Refusal(422, str(error)) from None
     except UnicodeError:
@@ -155,22 +145,13 @@ _decoder = json.JSONDecoder(object_pairs_hook=_unique, parse_constant=_no_consta
 
 
 def _check(value: Any) -> None:
-    """Refuse texts that are none and numbers that no float can hold, at any depth."""
-    kind = value.__class__
-    if kind is str:
-        if not value.isascii():
-            value.encode()
-    elif kind is float:
-        if value - value != 0.0:
-            raise _JsonError("The body holds a number that is too large.")
-    elif kind is int:
-        if not -_LARGEST < value < _LARGEST:
-            raise _JsonError("The body holds a number that is too large.")
-    elif kind is dict:
+    """Raise UnicodeError for half a pair of surrogates, which only an escape can bring."""
+    if value.__class__ is str:
+        value.encode()
+    elif value.__class__ is dict:
         for name, item in value.items():
-            if not name.isascii():
-                name.encode()
+            name.encode()
             _check(item)
-    elif kind is list:
+    elif value.__class__ is list:
         for item in value:
             _check(item)

@@ -1,4 +1,4 @@
-"""The HTTP protocol with limits that uvicorn's own has not: on the time and size of headers."""
+"""The HTTP protocol with limits of its own: on the time of a request, and on its headers."""
 
 from __future__ import annotations
 
@@ -6,21 +6,24 @@ import asyncio
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
+from fed_credit.serving.answers import Refusal
+
 _MOST_HEADER_BYTES = 32_768
-_ANSWER = (
+_HEAD = (
     b"HTTP/1.1 %s\r\ncontent-type: application/json\r\ncontent-length: %d\r\n"
-    b"connection: close\r\nx-content-type-options: nosniff\r\n\r\n%s"
+    b"cache-control: no-store\r\nx-content-type-options: nosniff\r\nconnection: close\r\n\r\n"
 )
 
 
-def limited_protocol(headers_timeout_s: float) -> type[HttpToolsProtocol]:
+def limited_protocol(headers_s: float, body_s: float) -> type[HttpToolsProtocol]:
     """Return a protocol class for uvicorn.
 
     Parameters
     ----------
-    headers_timeout_s : float
-        Seconds from the first byte of a request, or from the connection, until its headers are
-        there; then the connection is closed.
+    headers_s : float
+        Seconds from the beginning of a request, or of the connection, until its headers are there.
+    body_s : float
+        Seconds from then until its body is. After either, 408 is answered, and the connection ends.
 
     Returns
     -------
@@ -28,62 +31,73 @@ def limited_protocol(headers_timeout_s: float) -> type[HttpToolsProtocol]:
     """
 
     class LimitedProtocol(HttpToolsProtocol):
-        """Closes connections that do not say what they want."""
+        """Closes connections on which a request does not come to its end."""
 
         _timer: asyncio.TimerHandle | None = None
-        _unread = 0
-        _within = False  # a request's headers are being read
+        _reading = False  # a request's headers
+        _unread = 0  # bytes of them, at most
+        _whole = False  # the request is there
 
         def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
             super().connection_made(transport)
-            self._begin()
+            self._await_headers()
 
         def connection_lost(self, exc: Exception | None) -> None:
-            self._end()
+            self._stop()
             super().connection_lost(exc)
 
         def data_received(self, data: bytes) -> None:
-            if self._within:
+            if self._reading:
                 self._unread += len(data)
-                if self._unread > _MOST_HEADER_BYTES and not self._complete(data):
+                end = b"\r\n\r\n" in data[:_MOST_HEADER_BYTES]
+                if self._unread > _MOST_HEADER_BYTES and not end:
                     self._refuse(
-                        b"431 Request Header Fields Too Large", b"The headers are too long."
+                        b"431 Request Header Fields Too Large", 431, "The headers are too long."
                     )
                     return
             super().data_received(data)
+            if not (self._whole or self._reading) and self._timer is None:
+                self._timer = self.loop.call_later(body_s, self._late)
 
         def on_message_begin(self) -> None:
-            if not self._within:
-                self._begin()
+            self._whole = False
+            if not self._reading:
+                self._await_headers()
             super().on_message_begin()
 
         def on_headers_complete(self) -> None:
-            self._end()
+            self._stop()
+            self._reading = False
             super().on_headers_complete()
 
+        def on_message_complete(self) -> None:
+            self._whole = True
+            self._stop()
+            super().on_message_complete()
+
         def send_400_response(self, msg: str) -> None:
-            self._refuse(b"400 Bad Request", b"The request is not HTTP.")
+            self._refuse(b"400 Bad Request", 400, "The request is not HTTP as it should be.")
 
-        def _complete(self, data: bytes) -> bool:
-            return b"\r\n\r\n" in data[:_MOST_HEADER_BYTES]
+        def _await_headers(self) -> None:
+            self._stop()
+            self._reading, self._unread = True, 0
+            self._timer = self.loop.call_later(headers_s, self._late)
 
-        def _begin(self) -> None:
-            self._within, self._unread = True, 0
-            self._timer = self.loop.call_later(headers_timeout_s, self._late)
-
-        def _end(self) -> None:
-            self._within = False
+        def _stop(self) -> None:
             if self._timer is not None:
                 self._timer.cancel()
                 self._timer = None
 
         def _late(self) -> None:
-            self._refuse(b"408 Request Timeout", b"The request did not arrive in time.")
+            self._timer = None
+            self._refuse(b"408 Request Timeout", 408, "The request did not arrive in time.")
 
-        def _refuse(self, status: bytes, reason: bytes) -> None:
-            body = b'{"detail":[{"field":"","reason":"%s"}]}' % reason
-            if not self.transport.is_closing():
-                self.transport.write(_ANSWER % (status, len(body), body))
-                self.transport.close()
+        def _refuse(self, line: bytes, status: int, reason: str) -> None:
+            body = Refusal(status, reason).answer().body
+            # In the midst of an answer another one would be taken for a part of it.
+            cycle = self.cycle
+            if cycle is None or not cycle.response_started or cycle.response_complete:
+                self.transport.write(_HEAD % (line, len(body)) + body)
+            self.transport.close()
 
     return LimitedProtocol

@@ -127,7 +127,7 @@ async def _override_of(state: BankState, request: Request) -> tuple[str, str]:
     head = dict(request.scope["headers"])
     limits = state.settings.limits
     check_head(head, limits.max_body_bytes)
-    body = parsed(await body_of(request.receive, limits.max_body_bytes, limits.body_timeout_s))
+    body = parsed(await body_of(request.receive, limits.max_body_bytes))
     if body.__class__ is not dict or body.keys() != {"verdict", "reason"}:
         raise Refusal(422, 'Send {"verdict": "approve|refer|decline", "reason": TEXT}.')
     verdict, reason = body["verdict"], body["reason"]

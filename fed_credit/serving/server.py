@@ -170,7 +170,10 @@ def run_worker(
     # What it says of starting and ending, we say ourselves.
     logging.getLogger("uvicorn").setLevel(logging.WARNING)
     app = application(service, folder, parent)
-    _Server(configured(app, settings), f"Serving {service.home} on {service.url}").run(sockets)
+    server = _Server(configured(app, settings), f"Serving {service.home} on {service.url}")
+    server.run(sockets)
+    if not server.started:
+        raise ServingError("The service could not start; what is said above tells why.")
 
 
 class _Server(uvicorn.Server):
@@ -218,7 +221,7 @@ def configured(app: Any, settings: ServeSpec) -> uvicorn.Config:
     limits, tls = settings.limits, settings.tls
     return uvicorn.Config(
         app,
-        http=limited_protocol(limits.headers_timeout_s),
+        http=limited_protocol(limits.headers_timeout_s, limits.body_timeout_s),
         ws="none",
         lifespan="on",
         log_config=None,

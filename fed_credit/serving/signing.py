@@ -53,7 +53,7 @@ def signing(state: ServiceState) -> APIRouter:
             state.metrics.events["limited"] += 1
             raise too_often(wait)
         is_form = head.get(b"content-type", b"").partition(b";")[0].strip() == _FORM
-        secret = await _secret(request, head, state.settings.limits.body_timeout_s, is_form)
+        secret = await _secret(request, head, is_form)
         token = state.access.sign_in(secret)
         if token is None:
             state.doors.failed(who, time.monotonic())
@@ -82,11 +82,11 @@ def signing(state: ServiceState) -> APIRouter:
     return router
 
 
-async def _secret(request: Request, head: dict[bytes, bytes], seconds: float, is_form: bool) -> str:
+async def _secret(request: Request, head: dict[bytes, bytes], is_form: bool) -> str:
     """Take the key out of ``{"key": SECRET}``, or of a form."""
     if not is_form:
         check_head(head, _MOST_BYTES)
-    body = await body_of(request.receive, _MOST_BYTES, seconds)
+    body = await body_of(request.receive, _MOST_BYTES)
     if is_form:
         try:
             values = parse_qs(body.decode("ascii"), max_num_fields=4).get("key", [""])

@@ -8,18 +8,20 @@ from pathlib import Path
 from typing import Self
 
 from fed_credit.config.serve import ServeSpec
-from fed_credit.decision_log.committer import GroupCommitter
 from fed_credit.decision_log.log import DecisionLog
 from fed_credit.errors import FedCreditError, OverloadError, ServingError
 from fed_credit.registry.registry import Registry, Version
 from fed_credit.serving.access import Access
 from fed_credit.serving.answers import Refusal
+from fed_credit.serving.committing import Committer
 from fed_credit.serving.exposition import Model, SharedCounts
 from fed_credit.serving.keys import KeyRing
 from fed_credit.serving.limits import Buckets, Doors
 from fed_credit.serving.live import Live, load_live
 from fed_credit.serving.metrics import Metrics
 from fed_credit.serving.sessions import Sessions
+from fed_credit.storage.engines import file_of
+from fed_credit.storage.space import reserve
 
 log = logging.getLogger("fed_credit.serving")
 
@@ -112,8 +114,8 @@ class BankState(ServiceState):
         The models.
     log : DecisionLog
         The decisions.
-    committer : GroupCommitter
-        Writes decisions of requests that come together in one transaction.
+    committer : Committer
+        Writes decisions before they are answered.
     live : Live or None
         The champion; exchanged as a whole. None only after it was retired without a successor.
     shadow : Live or None
@@ -124,7 +126,7 @@ class BankState(ServiceState):
 
     registry: Registry
     log: DecisionLog
-    committer: GroupCommitter
+    committer: Committer
     live: Live | None = None
     shadow: Live | None = None
     seen: int = 0
@@ -147,7 +149,9 @@ class BankState(ServiceState):
         state = super().open(home, settings, folder, workers)
         state.registry = Registry.open(settings.registry)
         state.log = DecisionLog.open(settings.decision_log, create=True, durable=settings.durable)
-        state.committer = GroupCommitter(state.log)
+        if (file := file_of(settings.decision_log)) is not None and settings.durable:
+            reserve(file)
+        state.committer = Committer(state.log, settings.decision_log, settings.durable)
         state.use(*state.newest())
         if state.live is None:
             raise ServingError(

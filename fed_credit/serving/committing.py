@@ -1,0 +1,241 @@
+"""How a worker's decisions get into the log before they are answered.
+
+Decisions that come while others are being written make up the next transaction, which a process of
+the log's own writes (:mod:`fed_credit.serving.log_process`). A single one that nobody else waits
+for is written at once, where the disk is quick: then the way to another process costs more. And if
+that process is gone, :class:`~fed_credit.decision_log.committer.GroupCommitter` does it all.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import marshal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Sequence
+from typing import cast
+
+from fed_credit.decision_log.committer import GroupCommitter
+from fed_credit.decision_log.log import DecisionLog
+from fed_credit.decision_log.records import Decision
+from fed_credit.errors import DuplicateError, FedCreditError, OverloadError, StorageError
+from fed_credit.serving.log_process import DUPLICATE, FAILED, HEADER, packed
+
+log = logging.getLogger("fed_credit.serving")
+
+_MOST_AT_ONCE = 512
+_MOST_WAITING = 10_000
+_START_S = 60.0
+_QUICK_S = 0.002  # as long as the loop may be held up
+_TRY_AGAIN = 64
+
+_Waiting = tuple[Sequence[Decision], "asyncio.Future[None]"]
+
+
+class Committer:
+    """Writes to a decision log for an event loop.
+
+    Parameters
+    ----------
+    decisions : DecisionLog
+        The log, for what is not sent to the other process.
+    where : str
+        Where it lies.
+    durable : bool
+        Whether a decision is on the disk before it is answered.
+    """
+
+    def __init__(self, decisions: DecisionLog, where: str, durable: bool) -> None:
+        self._log = decisions
+        self._here = GroupCommitter(decisions)
+        self._where, self._durable = where, durable
+        self._line: _Line | None = None
+        self._process: subprocess.Popen[bytes] | None = None
+        self._waiting: list[_Waiting] = []
+        self._rows = 0
+        self._flight: list[_Waiting] = []
+        self._due = False
+        self._failed = False
+        self._slow = 0  # single decisions that the other process writes, until the loop tries again
+        self._tasks: set[asyncio.Task[None]] = set()
+        self.active = 0
+        """Requests that the worker is answering now; whoever answers counts them."""
+
+    async def start(self) -> None:
+        """Start the log's process, and wait until it can write."""
+        ours, theirs = socket.socketpair()
+        ours.setblocking(False)
+        with theirs:
+            command = [sys.executable, "-m", "fed_credit.serving.log_process"]
+            command += [str(theirs.fileno()), self._where, "1" if self._durable else "0"]
+            self._process = subprocess.Popen(command, pass_fds=[theirs.fileno()])
+        ready: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._flight = [((), ready)]
+        _, line = await asyncio.get_running_loop().create_unix_connection(
+            lambda: _Line(self._told, self._lost), sock=ours
+        )
+        try:
+            async with asyncio.timeout(_START_S):
+                await ready
+            self._line = line
+        except (TimeoutError, FedCreditError):
+            line.transport.close()
+
+    async def put(self, *decisions: Decision) -> None:
+        """Write decisions; on return they are in the log, all of them.
+
+        Raises
+        ------
+        DuplicateError
+            If the id of one is in the log already.
+        OverloadError
+            If too many wait.
+        FedCreditError
+            If the log fails.
+        """
+        if self._line is None:
+            await self._here.put(*decisions)
+            return
+        if self.active <= 1 and not self._flight and self._quick():
+            self._write_now(decisions)
+            return
+        if self._rows and self._rows + len(decisions) > _MOST_WAITING:
+            raise OverloadError("Too many decisions wait to be written; try again in a moment.")
+        loop = asyncio.get_running_loop()
+        done: asyncio.Future[None] = loop.create_future()
+        self._waiting.append((decisions, done))
+        self._rows += len(decisions)
+        if not self._flight and not self._due:
+            self._due = True
+            loop.call_soon(self._send)  # with those of the requests that came along
+        await done
+
+    def _quick(self) -> bool:
+        """Return whether the disk is quick enough to let the loop itself write."""
+        self._slow -= self._slow > 0
+        return self._slow == 0
+
+    def _write_now(self, decisions: Sequence[Decision]) -> None:
+        start = time.perf_counter()
+        try:
+            self._log.append(decisions)
+            self._failed = False
+        except DuplicateError:
+            raise
+        except FedCreditError:
+            self._failed = True
+            raise
+        if time.perf_counter() - start > _QUICK_S:
+            self._slow = _TRY_AGAIN
+
+    async def writable(self) -> bool:
+        """Return whether a decision could be written now."""
+        if self._failed or self._here.trouble is not None:
+            await self._here.probe()
+            self._failed = self._here.trouble is not None
+        return not self._failed
+
+    async def close(self) -> None:
+        """Write what waits, and end the log's process."""
+        while self._flight or self._waiting or self._tasks:
+            await asyncio.sleep(0.005)
+        if self._line is not None:
+            line, self._line = self._line, None
+            line.transport.close()
+        if self._process is not None:
+            await asyncio.to_thread(self._process.wait)
+        await self._here.close()
+
+    def _send(self) -> None:
+        self._due = False
+        line = self._line
+        if line is None or self._flight:
+            return
+        taken = rows = 0
+        while taken < len(self._waiting) and rows < _MOST_AT_ONCE:
+            rows += len(self._waiting[taken][0])
+            taken += 1
+        if not taken:
+            return
+        self._flight, self._waiting = self._waiting[:taken], self._waiting[taken:]
+        self._rows -= rows
+        line.transport.write(packed([vars(one) for given, _ in self._flight for one in given]))
+
+    def _told(self, outcome: int, words: str) -> None:
+        """Tell those who wait what became of what was sent, and send what came meanwhile."""
+        flight, self._flight = self._flight, []
+        if outcome == DUPLICATE and len(flight) > 1:
+            self._write_here(flight)  # one is at fault; each for itself, so that others are not
+        else:
+            self._failed = outcome == FAILED
+            error: FedCreditError | None = None
+            if outcome == DUPLICATE:
+                error = DuplicateError(words)
+            elif outcome == FAILED:
+                error = StorageError(words)
+            _settle(flight, error)
+        self._send()
+
+    def _lost(self) -> None:
+        """Go on without the other process."""
+        if self._line is not None:
+            log.error("The log's process ended; this one writes decisions from now on.")
+        self._line = None
+        flight, self._flight = self._flight, []
+        # It may have written them, so they are not written again, and not answered.
+        _settle(flight, StorageError("The log's process ended while it wrote."))
+        waiting, self._waiting, self._rows = self._waiting, [], 0
+        self._write_here(waiting)
+
+    def _write_here(self, waiting: Sequence[_Waiting]) -> None:
+        for one in waiting:
+            task = asyncio.ensure_future(self._singly(one))
+            self._tasks.add(task)
+            task.add_done_callback(self._tasks.discard)
+
+    async def _singly(self, waiting: _Waiting) -> None:
+        error: FedCreditError | None = None
+        try:
+            await self._here.put(*waiting[0])
+        except FedCreditError as found:
+            error = found
+        _settle([waiting], error)
+
+
+def _settle(waiting: Sequence[_Waiting], error: FedCreditError | None) -> None:
+    for _, done in waiting:
+        if done.done():  # its request is gone
+            continue
+        if error is None:
+            done.set_result(None)
+        else:
+            done.set_exception(error)
+
+
+class _Line(asyncio.Protocol):
+    """The worker's end of the socket."""
+
+    transport: asyncio.WriteTransport
+
+    def __init__(self, told: Callable[[int, str], None], lost: Callable[[], None]) -> None:
+        self._tell, self._lost = told, lost
+        self._pieces = bytearray()
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self.transport = cast(asyncio.WriteTransport, transport)
+
+    def data_received(self, data: bytes) -> None:
+        self._pieces += data
+        while len(self._pieces) >= HEADER:
+            end = HEADER + int.from_bytes(self._pieces[:HEADER], "big")
+            if len(self._pieces) < end:
+                return
+            message = bytes(self._pieces[HEADER:end])
+            del self._pieces[:end]
+            self._tell(*marshal.loads(message))
+
+    def connection_lost(self, error: Exception | None) -> None:
+        self._lost()
