@@ -16,10 +16,10 @@ from fed_credit.files import replacing, write_text
 
 FIRST_DAY = np.datetime64("2018-12-31", "D")
 """Of the first model."""
-BREAK = "2021-07"
-SECOND_DAY = np.datetime64("2022-06-30", "D")
-"""When applicants have been other ones for a year, and labels of a few of them are there."""
-WINDOW = 6
+BREAK = "2021-01"
+SECOND_DAY = np.datetime64("2022-12-31", "D")
+"""When applicants have been other ones for two years, and there are labels of the first of them."""
+WINDOW = 12
 _LATE = ("recovered_amount", "max_days_past_due", "interest_rate")
 _AFTER = ("default_date", "approved_amount")
 
@@ -58,7 +58,7 @@ class DemoData:
         folder : Path
             Where files go.
         loans : int
-            From 2015 to the middle of 2022, at three banks.
+            From 2017 to 2022, at three banks.
         seed : int
             Of the records.
         """
@@ -67,13 +67,14 @@ class DemoData:
             num_loans=loans,
             num_institutions=3,
             seed=seed,
-            first_month="2015-01",
+            first_month="2017-01",
             last_month=str(SECOND_DAY.astype("datetime64[M]")),
             credit_cycle=0.0,
             drift=0.0,
             break_from=BREAK,
+            base_default_rate=0.25,
             break_population=1.0,
-            break_concept=0.8,
+            break_concept=1.2,
         )
         frame = generate(generator).drop(columns=["true_pd", *_LATE])
         folder.mkdir(parents=True, exist_ok=True)

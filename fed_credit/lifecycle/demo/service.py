@@ -141,4 +141,4 @@ class Asking:
             except (httpx.HTTPError, ServingError) as error:
                 self.failures.append(str(error))
             number += 1
-            time.sleep(0.01)
+            time.sleep(0.05)
