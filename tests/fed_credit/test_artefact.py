@@ -210,20 +210,20 @@ def test_a_manifest_that_vouches_for_weights_of_another_model_is_refused(folder,
 
 
 def test_a_folder_without_a_model_is_one_sentence(tmp_path):
-    with pytest.raises(ArtefactError, match="restore the folder"):
+    with pytest.raises(ArtefactError, match="restore it"):
         load_artefact(tmp_path / "nowhere")
 
 
 def test_a_full_disk_leaves_the_model_before(folder, artefact, dataset, monkeypatch):
-    expected, write = load_artefact(folder).sha256, Path.write_text
+    expected, write = load_artefact(folder).sha256, Path.write_bytes
 
     def full(path: Path, *args: object, **kwargs: object) -> None:
         if path.name == "manifest.json":
-            write(path, "ha")
+            write(path, b"ha")
             raise OSError(28, "No space left on device")
         write(path, *args, **kwargs)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(Path, "write_text", full)
+    monkeypatch.setattr(Path, "write_bytes", full)
     other = _with_weights(artefact, [array + 1 for array in artefact.model.weights])
     with pytest.raises(FedCreditError, match="No space left"):
         save_artefact(folder, other)
