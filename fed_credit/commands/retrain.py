@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-import argparse
-import getpass
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from fed_credit.commands.actor import add_actor
 from fed_credit.commands.parser import Parser
 from fed_credit.errors import ConfigurationError
 
 if TYPE_CHECKING:
     import numpy as np
 
-    from fed_credit.config.retrain import RetrainSpec
     from fed_credit.config.spec import SimulationSpec
     from fed_credit.retraining.gate import GateResult
 
@@ -44,16 +42,20 @@ def run_command(arguments: Sequence[str]) -> int:
     where = load_serve(given.home).registry
     spec = load_retrain(given.home)
     as_of = _day(given.as_of)
-    if given.deploy is not None:
-        return _over_banks(given, where, spec, as_of)
-    simulation = _simulation([*spec.overrides, *given.overrides])
+    overrides = [*spec.overrides, *given.overrides]
+    simulation = _simulation(overrides)
 
     from fed_credit.registry.registry import Registry
     from fed_credit.retraining.retrain import Request, retrain
 
     request = Request(as_of, simulation, given.actor, given.force, given.dry_run)
     with Registry.open(where) as registry:
-        outcome = retrain(given.home, registry, spec, request, lambda line: print(line, flush=True))
+        if given.deploy is not None:
+            from fed_credit.retraining.over_banks import retrain_over_banks
+
+            retrain_over_banks(given.deploy, registry, spec, request, overrides, _say)
+            return 0
+        outcome = retrain(given.home, registry, spec, request, _say)
     if outcome.gate is not None:
         _table(outcome.gate)
     return 0
@@ -90,9 +92,7 @@ def _parser() -> Parser:
         metavar="OPERATOR_HOME",
         help="train over the banks of a deployment instead of loans at hand",
     )
-    parser.add_argument(
-        "--actor", default=getpass.getuser(), metavar="NAME", help="who does it (default: you)"
-    )
+    add_actor(parser, reason=False)
     parser.add_argument("--debug", action="store_true", help="show the traceback of every error")
     return parser
 
@@ -119,13 +119,8 @@ def _simulation(overrides: Sequence[str]) -> SimulationSpec:
     return spec if spec.progress is not None else replace(spec, progress=False)
 
 
-def _over_banks(
-    given: argparse.Namespace, where: str, spec: RetrainSpec, as_of: np.datetime64
-) -> int:
-    from fed_credit.retraining.over_banks import retrain_over_banks
-
-    retrain_over_banks(given, where, spec, as_of)
-    return 0
+def _say(line: str) -> None:
+    print(line, flush=True)
 
 
 def _table(gate: GateResult) -> None:
