@@ -17,6 +17,8 @@ from fed_credit.models.protocol import Weights
 from fed_credit.training.checkpoint import weights_sha256
 from fed_credit.training.predict import default_probability
 
+_BLOCK = 64  # loans computed at a time, always as many: others of a table change no bit of one
+
 WEIGHTS, PREPROCESSOR = "weights.safetensors", "preprocessor.json"
 
 
@@ -98,8 +100,11 @@ class NetworkModel:
         return self.preprocessor.transform(frame)
 
     def score_matrix(self, matrix: np.ndarray) -> np.ndarray:
-        """Return the PD of loans by the network's columns, ``(n,) float64``."""
-        return default_probability(self.weights, matrix, self.spec, self.log_odds_offset)
+        """Return the PD of loans by the network's columns, ``(n,) float64``; by each row alone."""
+        whole = np.zeros((-(-len(matrix) // _BLOCK) * _BLOCK, matrix.shape[1]), np.float32)
+        whole[: len(matrix)] = matrix
+        found = default_probability(self.weights, whole, self.spec, self.log_odds_offset, _BLOCK)
+        return found[: len(matrix)]
 
     @classmethod
     def read(

@@ -15,9 +15,7 @@ from torch.nn.functional import dropout as dropped
 from torch.optim.adamw import adamw
 
 from fed_credit.config.spec import ModelSpec
-from fed_credit.models.protocol import TrainJob, TrainResult, Weights
-
-_ROWS = 2**16
+from fed_credit.models.protocol import ROWS, TrainJob, TrainResult, Weights
 
 
 def forward(
@@ -106,13 +104,15 @@ class LoanRiskFamily:
                 result = session.run()
             yield result  # outside, so that whoever takes it finds PyTorch as it was
 
-    def log_odds(self, weights: Sequence[np.ndarray], x: np.ndarray, spec: ModelSpec) -> np.ndarray:
-        """Return the log-odds of default, ``(n,) float64``."""
+    def log_odds(
+        self, weights: Sequence[np.ndarray], x: np.ndarray, spec: ModelSpec, rows: int = ROWS
+    ) -> np.ndarray:
+        """Return the log-odds of default, ``(n,) float64``, of so many rows at a time."""
         # One thread: others gain little on matrices of this width, and could change last bits.
         with _threads(1), torch.inference_mode():
             parameters = [torch.tensor(array) for array in weights]
             # In parts, so that the hidden layers of a large book do not fill the memory.
-            parts = [forward(parameters, part) for part in torch.split(torch.from_numpy(x), _ROWS)]
+            parts = [forward(parameters, part) for part in torch.split(torch.from_numpy(x), rows)]
             return torch.cat(parts).numpy().astype(np.float64)
 
 

@@ -16,6 +16,9 @@ from fed_credit.config.spec import ModelSpec
 
 Weights = list[np.ndarray]
 
+ROWS = 2**16
+"""Rows for which a network's log-odds are computed at a time."""
+
 
 @dataclass(frozen=True)
 class TrainJob:
@@ -89,6 +92,12 @@ class ModelFamily(Protocol):
         """Train on loans that are all at hand, ``job.epochs`` passes a round; yield each round."""
         ...
 
-    def log_odds(self, weights: Sequence[np.ndarray], x: np.ndarray, spec: ModelSpec) -> np.ndarray:
-        """Return the log-odds of default, ``(n,) float64``, before any prior correction."""
+    def log_odds(
+        self, weights: Sequence[np.ndarray], x: np.ndarray, spec: ModelSpec, rows: int = ROWS
+    ) -> np.ndarray:
+        """Return the log-odds of default, ``(n,) float64``, before any prior correction.
+
+        ``rows`` of the matrix are computed at a time. A matrix product may add in another order
+        for another number of rows, but in the same one for the same number, wherever a row stands.
+        """
         ...

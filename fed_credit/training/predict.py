@@ -6,7 +6,7 @@ import numpy as np
 
 from fed_credit.config.spec import ClassWeighting, ModelSpec
 from fed_credit.models import family
-from fed_credit.models.protocol import Weights
+from fed_credit.models.protocol import ROWS, Weights
 
 
 def class_weight(weighting: ClassWeighting | None, n: int, n_bad: int) -> tuple[float, float]:
@@ -34,7 +34,7 @@ def class_weight(weighting: ClassWeighting | None, n: int, n_bad: int) -> tuple[
 
 
 def default_probability(
-    weights: Weights, x: np.ndarray, model: ModelSpec, log_odds_offset: float
+    weights: Weights, x: np.ndarray, model: ModelSpec, log_odds_offset: float, rows: int = ROWS
 ) -> np.ndarray:
     """Return the probability of default.
 
@@ -48,6 +48,8 @@ def default_probability(
         Family and size.
     log_odds_offset : float
         Prior correction.
+    rows : int, optional
+        Rows of the matrix that are computed at a time.
 
     Returns
     -------
@@ -56,7 +58,7 @@ def default_probability(
     """
     if not len(x):
         return np.empty(0)
-    log_odds = family(model.family).log_odds(weights, x, model) + log_odds_offset
+    log_odds = family(model.family).log_odds(weights, x, model, rows) + log_odds_offset
     # The numerically stable form: exp never overflows.
     decay = np.exp(-np.abs(log_odds))
     return np.where(log_odds >= 0, 1.0, decay) / (1.0 + decay)
