@@ -62,7 +62,7 @@ def overview(runs: Sequence[RunFolder], standing: Standing, say: Speech) -> Over
     ]
     if standing.known:
         of_all = say("runs.of_registered", n=len(standing.banks))
-        tiles.insert(1, Tile(say("runs.online"), say.count(online), of_all))
+        tiles.insert(1, Tile(say("runs.banks_online"), say.count(online), of_all))
     return Overview(
         tuple(tiles),
         say(f"runs.{standing.trouble_key}", why=standing.trouble) if not standing.known else "",
