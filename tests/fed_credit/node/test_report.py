@@ -28,6 +28,7 @@ from fed_credit.errors import ConfigurationError, FedCreditError, ReleaseError
 from fed_credit.evaluation.metrics import auc
 from fed_credit.evaluation.paired import differences
 from fed_credit.job import FederatedJob, FederatedOutcome, run_job
+from fed_credit.model_file.archive import open_model_file
 from fed_credit.node import report as module
 from fed_credit.node.children import Children
 from fed_credit.node.home import Home
@@ -105,6 +106,38 @@ def test_a_bank_finds_what_one_place_with_all_banks_finds_for_it(ended: Ended) -
         assert f"{results['test']['local']['brier']:.4f}" in page
         for path in (report, report.parent / "report.html", report.parent / "results.json"):
             assert path.stat().st_mode & 0o777 == 0o600
+
+
+def test_a_bank_gets_a_file_of_its_own_to_register(ended: Ended) -> None:
+    for k in range(3):
+        folder = make_report(ended.home(k), 1).parent
+        results, path = ended.results(k), folder / "model.fcm"
+        assert path.stat().st_mode & 0o777 == 0o600
+        model = open_model_file(path).model
+        found, loans = model.evaluation, results["loans"]
+        assert model.artefact.sha256 == results["model"]["sha256"]
+        assert model.schema.name == "small business"
+        assert (found["test"]["loans"], found["test"]["bads"]) == (
+            loans["test"],
+            loans["test_bads"],
+        )
+        assert found["validation"]["loans"] == loans["validation"]
+        # Of the bank's own validation loans, and so other than its neighbours'.
+        assert model.calibration.loans == loans["validation"]
+        assert found["validation"]["pd"]["mean"] == pytest.approx(
+            found["validation"]["default_rate"], abs=1e-3
+        )
+        area = results["test"]["federated"]["auc"]
+        assert found["test"]["model_pd"]["auc"]["value"] == pytest.approx(area)
+        (row,) = found["comparison"]["institutions"]
+        delta = next(item for item in results["differences"] if item["measure"] == "auc")
+        if row["assessable"]:
+            assert row["delta"]["federated_minus_local"]["value"] == pytest.approx(delta["value"])
+        assert model.reference is not None
+        origin = model.provenance
+        assert origin["run"]["kind"] == "bank" and list(origin["institutions"]["loans"]) == [
+            results["bank"]
+        ]
 
 
 def test_a_report_is_wanted_once(ended: Ended) -> None:
@@ -263,7 +296,7 @@ def test_a_bank_that_cannot_be_judged_is_told_so(
             type(loans)(loans.book, parts, loans.report, loans.rejected, loans.warnings)
         )
 
-    monkeypatch.setattr("fed_credit.node.own_model.prepare", few)
+    monkeypatch.setattr("fed_credit.node.report.prepare", few)
     text = make_report(ended.home(0), 1).read_text(encoding="utf-8")
     assert "Not assessable: " in text and "too few loans to train an own model on" in text
     assert ended.results(0)["model"]["alone"] is None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -20,6 +21,8 @@ from fed_credit.client_app import app as client_app
 from fed_credit.config.load import compose
 from fed_credit.deploy.demo.loans import BANKS, SCHEMA, records, schema_text
 from fed_credit.errors import ArtefactError, ConfigurationError, QuorumError
+from fed_credit.model_file.archive import open_model_file
+from fed_credit.model_file.card import cards
 from fed_credit.runtime.deployment import deployable, run_deployed
 from fed_credit.runtime.local import InProcessGrid
 from fed_credit.runtime.places import RUNS_VARIABLE
@@ -118,6 +121,49 @@ def test_a_run_leaves_results_model_and_diary(start: Start) -> None:
         *("counts", "moments", "round", "round", "round", "evaluation", "evaluation", "monitor")
     ]
     assert len((folder / "metrics.jsonl").read_text(encoding="utf-8").splitlines()) == 3
+
+
+def test_a_run_leaves_a_model_s_file_of_what_sums_say(start: Start) -> None:
+    folder = start()
+    results, model = _results(folder), open_model_file(folder / "model.fcm").model
+    found, sums = model.evaluation, results["test"]["from_sums"]
+    assert model.artefact.sha256 == results["model"]["sha256"]
+    assert found["test"]["loans"] == results["test"]["loans"]
+    assert found["test"]["model_pd"]["known_from"] == "sums"
+    assert found["test"]["model_pd"]["auc"]["value"] == pytest.approx(sums["auc"]["value"])
+    brier = found["test"]["model_pd"]["brier"]
+    assert brier == pytest.approx(sums["brier"]["value"], abs=1e-3)
+    # Chosen on the validation loans' sums, of which no loan was seen.
+    validation = found["validation"]
+    assert model.calibration.loans == validation["loans"] > 100
+    assert validation["pd"]["mean"] == pytest.approx(validation["default_rate"], rel=1e-3)
+    assert found["settings"]["cut_off"] == "validation"
+    assert found["segments"] == [] and found["long_run"]["years"] is None
+    assert model.reference is not None
+    origin = model.provenance
+    assert origin["run"]["kind"] == "deployment" and origin["run"]["name"] == folder.name
+    assert origin["institutions"]["loans"] == dict.fromkeys(sorted(NODES.values()))
+    assert "Not measured: sums over banks" in cards(model)["en"]
+
+
+def test_banks_that_answer_no_monitor_leave_the_pds_as_they_are(
+    start: Start, bank_files: dict[int, Path], tmp_path: Path
+) -> None:
+    files = {}
+    for node, path in bank_files.items():
+        home = tmp_path / "shy" / str(node)
+        shutil.copytree(path.parent, home)
+        files[node] = home / "bank.yaml"
+        own = yaml.safe_load(files[node].read_text(encoding="utf-8"))
+        own["policy"] = {"tasks": ["counts", "moments", "round", "evaluation"]}
+        files[node].write_text(yaml.safe_dump(own, allow_unicode=True), encoding="utf-8")
+    folder = start(files=files)
+    model = open_model_file(folder / "model.fcm").model
+    assert model.calibration.method == "none" and model.reference is None
+    assert model.evaluation["validation"] is None
+    assert model.evaluation["settings"]["cut_off"] == "break_even"
+    assert model.policy.approve_below == pytest.approx(1 / 6)
+    assert model.evaluation["test"]["loans"] == _results(folder)["test"]["loans"]
 
 
 class _Killed(BaseException):
