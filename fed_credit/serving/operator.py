@@ -119,7 +119,7 @@ def operator_pages(state: ServiceState, watch: Watch) -> APIRouter:
         values = {
             "drift": None if report is None else drift(report, _labels(report, watch.runs()), say),
             "problem": problem,
-            "command": f"fed-credit monitor --home {state.home}",
+            "command": f"fed-credit monitor --federated --home {state.home} --model champion",
             "activity": None,
         }
         return page(request, "monitoring.html.j2", values)

@@ -178,7 +178,8 @@ def test_decisions_are_found_again(visit: Visits, bank: Any) -> None:
     assert page.input_value("#f-sector") == (known["inputs"]["sector"] or "")
     page.fill("#find-id", "no such")
     page.press("#find-id", "Enter")
-    page.wait_for_function("document.getElementById('find-problem').textContent.length > 0")
+    page.wait_for_selector("#find-problem:not(:empty)")
+    assert page.inner_text("#find-problem") == "There is no decision with this id."
 
 
 def test_a_key_that_may_only_score_has_the_desk_alone(visit: Visits, bank: Any) -> None:
@@ -199,9 +200,7 @@ def test_a_run_under_way_is_followed_without_being_asked(visit: Visits, operator
     shutil.copy(runs / "2024-spring" / "metrics.jsonl", runs / "2024-winter")
     with page.expect_response("**/runs/2024-winter"):
         page.clock.run_for(11_000)
-    page.wait_for_function(
-        "document.querySelector('dl.tiles .tile dd').textContent.startsWith('6')"
-    )
+    page.locator(rounds, has_text="6 / 6").wait_for()
 
 
 @pytest.mark.parametrize("language", ["en", pytest.param("zh", marks=pytest.mark.slow)])
