@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
-from sqlalchemy import JSON, ColumnElement, Connection, Float, String, case, cast, func, select
+from sqlalchemy import Connection, case, func, select
 
 from fed_credit.decision_log.records import Kind
 from fed_credit.decision_log.tables import ENTRIES
-from fed_credit.storage.layout import SQLITE
 
 
 @dataclass(frozen=True)
@@ -60,30 +58,18 @@ def by_day(connection: Connection, since: str) -> list[Day]:
     list of Day
         In the order of time; days without any are left out.
     """
-    sqlite = connection.dialect.name == SQLITE
     day = func.substr(ENTRIES.c.time, 1, 10).label("day")
     decision = ENTRIES.c.kind == Kind.DECISION
-    beside = _value(sqlite, "shadow", "verdict")
     counted = {
         "approved": decision & (ENTRIES.c.verdict == "approve"),
         "referred": decision & (ENTRIES.c.verdict == "refer"),
         "declined": decision & (ENTRIES.c.verdict == "decline"),
         "overrides": ENTRIES.c.kind == Kind.OVERRIDE,
-        "shadowed": decision & beside.is_not(None),
-        "agreed": decision & (beside == ENTRIES.c.verdict),
+        "shadowed": ENTRIES.c.shadow.is_not(None),
+        "agreed": ENTRIES.c.shadow == ENTRIES.c.verdict,
     }
     sums = [func.sum(case((what, 1), else_=0)).label(name) for name, what in counted.items()]
     # Of an override there is no PD; averages leave it out.
-    mean = func.avg(cast(_value(sqlite, "pd"), Float)).label("mean_pd")
+    mean = func.avg(ENTRIES.c.pd).label("mean_pd")
     query = select(day, *sums, mean).where(ENTRIES.c.time >= since).group_by(day).order_by(day)
     return [Day(**row) for row in connection.execute(query).mappings()]
-
-
-def _value(sqlite: bool, *path: str) -> ColumnElement[Any]:
-    """Return a value within a row's content; null where there is none."""
-    if sqlite:
-        return func.json_extract(ENTRIES.c.content, "$." + ".".join(path))
-    found: ColumnElement[Any] = func.json_extract_path_text(
-        cast(ENTRIES.c.content, JSON), *(cast(name, String) for name in path)
-    )
-    return found

@@ -119,7 +119,7 @@ class DecisionLog:
             return 0
         return self._appender.append(
             [row.content for row in rows],
-            [(row.kind, row.id, row.time, row.verdict) for row in rows],
+            [row.columns for row in rows],
             wait=wait,
         )
 

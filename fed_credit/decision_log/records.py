@@ -142,7 +142,11 @@ class Row:
     id : str
         Of the decision that it is, or is about.
     time, verdict : str
-        To search by.
+        To search and count by.
+    pd : float or None
+        Of a decision, to count by.
+    shadow : str or None
+        The challenger's verdict, to count by.
     content : str
         All of it, JSON in ASCII; the chain's hash is over this.
     """
@@ -151,7 +155,14 @@ class Row:
     id: str
     time: str
     verdict: str
+    pd: float | None
+    shadow: str | None
     content: str
+
+    @property
+    def columns(self) -> tuple[str, str, str, str, float | None, str | None]:
+        """What the table holds beside number, content and hash, in its order."""
+        return self.kind, self.id, self.time, self.verdict, self.pd, self.shadow
 
 
 def new_id() -> str:
@@ -182,7 +193,16 @@ def decision_row(decision: Decision) -> Row:
             f"Decision {decision.id} holds a value that is no text, finite number, yes, no or null,"
             " so it cannot be logged; send one of these."
         ) from None
-    return Row(Kind.DECISION, decision.id, decision.time, decision.verdict, content)
+    beside = None if decision.shadow is None else str(decision.shadow["verdict"])
+    return Row(
+        Kind.DECISION,
+        decision.id,
+        decision.time,
+        decision.verdict,
+        decision.pd,
+        beside,
+        content,
+    )
 
 
 def decision_of(content: str) -> Decision:
@@ -214,7 +234,7 @@ _encode = json.JSONEncoder(separators=(",", ":"), allow_nan=False, default=_mapp
 def override_row(id: str, time: str, verdict: str, reason: str, actor: str) -> Row:
     """Return an override as it is written."""
     body = {"decision": id, "time": time, "verdict": verdict, "reason": reason, "actor": actor}
-    return Row(Kind.OVERRIDE, id, time, verdict, _encode(body))
+    return Row(Kind.OVERRIDE, id, time, verdict, None, None, _encode(body))
 
 
 def override_of(number: int, content: str) -> Override:

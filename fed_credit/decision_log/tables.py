@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from sqlalchemy import Column, Index, MetaData, Table, Text, text
+from sqlalchemy import Column, Double, Index, MetaData, Table, Text, text
 
 from fed_credit.storage.layout import POSTGRESQL, SQLITE, Layout, Number
 from fed_credit.storage.triggers import append_only
@@ -19,6 +19,8 @@ ENTRIES = Table(
     Column("id", Text, nullable=False),
     Column("time", Text, nullable=False),
     Column("verdict", Text, nullable=False),
+    Column("pd", Double),
+    Column("shadow", Text),
 )
 """Decisions and overrides in one sequence, so that one chain holds both."""
 
@@ -36,7 +38,15 @@ Index(
     sqlite_where=_IS_OVERRIDE,
     postgresql_where=_IS_OVERRIDE,
 )
-Index("decision_entries_time", ENTRIES.c.time, ENTRIES.c.kind, ENTRIES.c.verdict)
+# All that counts by day look at.
+Index(
+    "decision_entries_time",
+    ENTRIES.c.time,
+    ENTRIES.c.kind,
+    ENTRIES.c.verdict,
+    ENTRIES.c.pd,
+    ENTRIES.c.shadow,
+)
 
 PURGES = Table(
     "decision_purges",

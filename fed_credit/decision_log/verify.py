@@ -90,7 +90,11 @@ def _as_it_says(row: Row[Any]) -> bool:
     """Return whether the columns to search by hold what the content holds."""
     try:
         body = json.loads(row.content)
-        name = body["id" if row.kind == Kind.DECISION else "decision"]
-        return (name, body["time"], body["verdict"]) == (row.id, row.time, row.verdict)
+        if row.kind == Kind.OVERRIDE:
+            said = (body["decision"], body["time"], body["verdict"], None, None)
+        else:
+            beside = None if body["shadow"] is None else body["shadow"]["verdict"]
+            said = (body["id"], body["time"], body["verdict"], body["pd"], beside)
+        return said == (row.id, row.time, row.verdict, row.pd, row.shadow)
     except (KeyError, TypeError, ValueError):
         return False

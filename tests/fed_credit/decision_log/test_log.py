@@ -174,6 +174,22 @@ def test_reading_goes_in_order_in_pieces(log: DecisionLog, january: list[Decisio
 
 
 @both
+def test_days_are_counted_whatever_the_inputs_hold(
+    log: DecisionLog, january: list[Decision]
+) -> None:
+    odd = {"x": "\x00 \ud800"}
+    log.append([made(2, inputs=odd, verdict="approve", pd=0.5), made(2, shadow=None)])
+    log.override(january[1].id, "approve", reason="x", actor="Li Na")
+    second, *rest = log.days("2024-01-02")
+    assert (second.approved, second.referred, second.declined) == (1, 0, 2)
+    assert second.mean_pd == pytest.approx((0.5 + 2 / 3) / 3)
+    assert (second.shadowed, second.agreed) == (2, 1)
+    assert [day.day for day in rest[:-1]] == [f"2024-01-{day:02d}" for day in range(3, 11)]
+    assert (rest[-1].decisions, rest[-1].overrides, rest[-1].mean_pd) == (0, 1, None)
+    assert log.verify() == []
+
+
+@both
 def test_an_override_is_a_row_of_its_own(log: DecisionLog, january: list[Decision]) -> None:
     id = january[1].id
     first = log.override(id, "approve", reason="Known for years.", actor="Li Na")
@@ -285,6 +301,9 @@ FORGERIES = {
     "DELETE FROM decision_entries WHERE number = 4": "before row 5, 1 is missing",
     "DELETE FROM decision_entries WHERE number = 10": "the end was cut off",
     "UPDATE decision_entries SET verdict = 'approve' WHERE number = 8": (
+        "row 8 is found by what its content does not say"
+    ),
+    "UPDATE decision_entries SET pd = 0.01 WHERE number = 8": (
         "row 8 is found by what its content does not say"
     ),
     "UPDATE decision_entries SET kind = 'override' WHERE number = 8": (
