@@ -61,7 +61,7 @@ class Intake:
     recipe: Recipe
     factors: Mapping[str, float]
 
-    def require(self, names: Collection[str], where: str) -> None:
+    def require(self, names: Collection[str], where: str, others: Collection[str] = ()) -> None:
         """Refuse a table without a column for every input.
 
         Parameters
@@ -70,6 +70,8 @@ class Intake:
             Its columns.
         where : str
             What to call it in messages.
+        others : collection of str
+            Further columns of its own, one of which may be the one that is missing, misspelled.
 
         Raises
         ------
@@ -80,7 +82,7 @@ class Intake:
             if name not in names:
                 raise SchemaError(
                     f"{where} has no column '{name}', which the model looks at; add it, empty"
-                    f" where unknown.{suggestion(name, names)}"
+                    f" where unknown.{suggestion(name, [*others, *names])}"
                 )
 
     def take(self, columns: Mapping[str, Column], index: pd.Index) -> Validated:

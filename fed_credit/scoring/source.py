@@ -92,7 +92,7 @@ class LoanSource:
         self._mapped = mapped
         field_of = mapped.field_of
         self.intake: Intake = scorer.intake(mapped.schema, mapped.factors)
-        self.intake.require(list(field_of.values()), self.where)
+        self.intake.require(list(field_of.values()), self.where, mapped.others)
         self._own = {field: own for own, field in field_of.items() if field in scorer.inputs}
         identifier = [own for own, field in field_of.items() if field == schema.roles.loan_id]
         chosen = self._table.names if keep is None else keep
