@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 # Beside what was brought: whose it is.
 ORIGIN = "deployment.json"
-_MODEL, _CHECKPOINT = "model", "checkpoint.safetensors"
+_MODEL, _MODEL_FILE, _CHECKPOINT = "model", "model.fcm", "checkpoint.safetensors"
 _ENTRY = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9._-]*")
 _DEEPEST = 4
 _TIMEOUT_S = 60.0
@@ -141,11 +141,14 @@ def _fetch(operator: OperatorSpec, name: str, run_id: int, folder: Path) -> None
     import httpx
 
     from fed_credit.artefact import load_artefact
+    from fed_credit.model_file.archive import open_model_file
 
     with replacing(folder) as temporary, _client(operator) as client:
         try:
             _fetch_folder(client, name, temporary, _DEEPEST)
             load_artefact(temporary / _MODEL)
+            if (temporary / _MODEL_FILE).exists():  # a run that ended earlier has none
+                open_model_file(temporary / _MODEL_FILE)
         except httpx.HTTPStatusError as error:
             if error.response.status_code == httpx.codes.NOT_FOUND:
                 raise DeploymentError(

@@ -159,6 +159,8 @@ def opened(body: bytes, where: str) -> Opened:
     if problems:
         raise ArtefactError(f"Model {where} was changed or damaged: {problems[0]}; restore it.")
     try:
+        for card in CARDS.values():
+            parts[card].decode()
         model = ModelFile(
             artefact=read_artefact(lambda name: parts[_MODEL + name], where),
             schema=read_schema(parts[_SCHEMA].decode(), f"{where}: {_SCHEMA}"),

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from html import escape
 
+from fed_credit.errors import ArtefactError
 from fed_credit.model_file.card_data import data_sections
 from fed_credit.model_file.card_decision import decision_sections
 from fed_credit.model_file.card_origin import origin_sections
@@ -44,16 +45,28 @@ def sections(model: ModelFile) -> tuple[CardSection, ...]:
     Returns
     -------
     tuple of CardSection
+
+    Raises
+    ------
+    ArtefactError
+        If evaluation or provenance are not such as this version writes.
     """
-    purpose, *origin = origin_sections(model)
-    return (
-        purpose,
-        *data_sections(model),
-        *worth_sections(model),
-        *decision_sections(model),
-        *use_sections(model),
-        *origin,
-    )
+    try:
+        purpose, *origin = origin_sections(model)
+        return (
+            purpose,
+            *data_sections(model),
+            *worth_sections(model),
+            *decision_sections(model),
+            *use_sections(model),
+            *origin,
+        )
+    except (AttributeError, LookupError, TypeError, ValueError) as error:
+        raise ArtefactError(
+            "The model's evaluation or provenance is not such as this version of fed-credit writes"
+            f" ({type(error).__name__}: {error}), so no card can be made of it; the card inside the"
+            " file stays readable with fed-credit model card."
+        ) from None
 
 
 def cards(model: ModelFile) -> dict[str, str]:

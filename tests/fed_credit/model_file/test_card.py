@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from fed_credit.errors import ArtefactError
 from fed_credit.model_file.card import CardSection, card_page, cards, sections
 from fed_credit.model_file.card_parts import said
 from fed_credit.model_file.change import Edit, edit
@@ -122,6 +123,18 @@ def test_what_it_does_not_know_it_says(model_run: Any) -> None:
     assert "not in this file" in text(found["comparison"])
     for language in ("en", "zh"):
         assert not re.search(r"\b(None|nan|NaN|null)\b", cards(bare)[language])
+
+
+@pytest.mark.parametrize(
+    "evaluation",
+    [{"test": {}}, {"test": 3}, {"segments": [{}]}, {"comparison": {"institutions": 1}}],
+)
+def test_an_evaluation_of_another_kind_is_one_sentence(
+    model_run: Any, evaluation: dict[str, Any]
+) -> None:
+    odd = replace(model_run.opened.model, evaluation=evaluation)
+    with pytest.raises(ArtefactError, match="no card can be made"):
+        sections(odd)
 
 
 def test_limits_that_the_run_has_are_named(model_run: Any) -> None:
