@@ -19,19 +19,20 @@ from fed_credit.model_file.card_parts import (
 from fed_credit.model_file.contents import ModelFile
 from fed_credit.model_file.provenance import BANK, DEPLOYMENT, SIMULATION
 
-_FAMILIES: Mapping[str, Words] = {
+FAMILY_WORDS: Mapping[str, Words] = {
     "logreg_exact": both("a logistic regression", "逻辑回归"),
-    "a scorecard": both("a scorecard", "评分卡"),
+    "scorecard": both("a scorecard", "评分卡"),
     "gbdt": both("an ensemble of boosted trees", "梯度提升树"),
     "tree": both("a decision tree", "决策树"),
 }
+"""Families of models but networks, in words."""
 
 
 def family_words(model: ModelFile) -> Words:
     """Name the family of a model."""
     spec = model.artefact.spec
-    if spec.family in _FAMILIES:
-        return _FAMILIES[spec.family]
+    if spec.family in FAMILY_WORDS:
+        return FAMILY_WORDS[spec.family]
     if not spec.hidden:
         return both("a logistic regression, trained step by step", "逐步训练的逻辑回归")
     units = ", ".join(map(str, spec.hidden))

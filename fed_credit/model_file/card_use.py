@@ -16,7 +16,7 @@ from fed_credit.model_file.card_parts import (
 )
 from fed_credit.model_file.contents import ModelFile
 
-_EXACT: Mapping[str, Words] = {
+EXPLAINED: Mapping[str, Words] = {
     "scorecard": both(
         "Points that each answer loses against the best class of its feature; they add up to the"
         " whole difference.",
@@ -36,6 +36,7 @@ _EXACT: Mapping[str, Words] = {
         "决策树的 Shapley 值，精确计算；相加即为全部差异。",
     ),
 }
+"""How each exact family is explained."""
 
 
 def use_sections(model: ModelFile) -> Iterator[CardSection]:
@@ -56,7 +57,7 @@ def _explanations(model: ModelFile) -> CardSection:
         "explanations",
         both("Explanations", "解释方法"),
         [
-            _EXACT[family]
+            EXPLAINED[family]
             if exact
             else both(
                 "Integrated gradients of the log-odds, on the way from an average loan to the"

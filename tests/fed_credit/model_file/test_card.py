@@ -9,9 +9,12 @@ from typing import Any
 
 import pytest
 
+from fed_credit.config.names import EXACT_FAMILIES, FAMILIES
 from fed_credit.errors import ArtefactError
 from fed_credit.model_file.card import CardSection, card_page, cards, sections
+from fed_credit.model_file.card_origin import FAMILY_WORDS
 from fed_credit.model_file.card_parts import said
+from fed_credit.model_file.card_use import EXPLAINED
 from fed_credit.model_file.change import Edit, edit
 from fed_credit.model_file.contents import ModelFile
 
@@ -159,6 +162,32 @@ def test_no_compliance_is_claimed(model_run: Any) -> None:
     for name in ("SR 11-7", "Annex III 5(b)", "Art. 10", "Art. 14", "PIPL, Art. 24"):
         assert name in rules
     assert not re.search(r"\b(compliant|certified|complies)\b", cards(model_run.opened.model)["en"])
+
+
+@pytest.mark.parametrize(
+    ("family", "hidden", "en"),
+    [
+        ("loan_risk", [32, 16], "A neural network (hidden layers of 32, 16)"),
+        ("loan_risk", [], "A logistic regression, trained step by step"),
+        ("logreg_exact", None, "A logistic regression"),
+        ("scorecard", None, "A scorecard"),
+        ("gbdt", None, "An ensemble of boosted trees"),
+        ("tree", None, "A decision tree"),
+    ],
+)
+def test_every_family_is_named_and_explained(
+    model_run: Any, family: str, hidden: list[int] | None, en: str
+) -> None:
+    model = model_run.opened.model
+    spec = replace(model.artefact.spec, family=family, hidden=hidden)
+    found = by_key(replace(model, artefact=replace(model.artefact, spec=spec)))
+    assert text(found["purpose"]).removeprefix("Purpose ").startswith(f"{en} that estimates")
+    approximate = "approximate" in text(found["explanations"])
+    assert approximate is (family == "loan_risk")
+
+
+def test_every_family_has_words() -> None:
+    assert set(FAMILIES) == {"loan_risk", *FAMILY_WORDS} and set(EXACT_FAMILIES) == set(EXPLAINED)
 
 
 def test_an_owner_and_changes_are_told(model_run: Any) -> None:
