@@ -1,8 +1,8 @@
 """What it costs to log a decision: ``python -m benchmarks.decision_log [FOLDER]``.
 
-Microseconds for a decision in transactions of several sizes, durable or not, by the log and by the
-group committer of the service with several clients, beside what the disk takes for one ``fsync`` in
-the same run; the best of several, since others use the machine too.
+Microseconds for a decision, by the clock and of the processor, in transactions of several sizes, by
+the log and by the group committer of the service with several clients; durable or not, beside what
+the disk takes for one ``fsync`` in the same run. The best of several, since others use the machine.
 """
 
 from __future__ import annotations
@@ -12,13 +12,15 @@ import asyncio
 import os
 import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from fed_credit.decision_log.committer import GroupCommitter
 from fed_credit.decision_log.log import DecisionLog
 from fed_credit.decision_log.records import Decision, decision_row, new_id
 from fed_credit.storage.clock import now
+
+Took = tuple[float, float]
 
 _SIZES = (1, 8, 32)
 _DECISIONS, _REPEATS = 512, 7
@@ -31,66 +33,81 @@ def main(arguments: Sequence[str] | None = None) -> None:
     given = parser.parse_args(arguments)
     with tempfile.TemporaryDirectory(dir=given.folder) as temporary:
         folder = Path(temporary)
-        print(f"one fsync of 4 KiB        {_best(lambda: _fsync(folder)):8.0f} us")
         decisions = [_made() for _ in range(_DECISIONS)]
-        print(f"a decision as JSON        {_best(lambda: _encode(decisions)):8.1f} us")
-        print(f"its length                {len(decision_row(_made()).content):8,} bytes")
+        print(f"a decision: {len(decision_row(_made()).content):,} bytes of JSON")
+        print(f"{'microseconds':<28}{'clock':>10}{'processor':>12}")
+        _tell("one fsync of 4 KiB", _best(lambda: _fsync(folder)))
+        _tell("a decision as JSON", _best(lambda: _encode(decisions)))
         for durable in (True, False):
             name = "durable" if durable else "not durable"
             with DecisionLog.open(folder / f"{name}.db", create=True, durable=durable) as log:
                 for size in _SIZES:
-                    print(f"{name:<12} in {size:>2} together  {_best(_writing(log, size)):8.1f} us")
+                    _tell(f"{name}, {size} together", _best(_writing(log, size)))
                 for clients in _SIZES:
-                    cost = _best(_committing(log, clients))
-                    print(f"{name:<12} {clients:>2} clients       {cost:8.1f} us")
+                    _tell(f"{name}, {clients} clients", _best(_committing(log, clients)))
 
 
-def _best(seconds: object) -> float:
-    """Return the shortest of several runs, in microseconds."""
-    assert callable(seconds)
-    return min(float(seconds()) for _ in range(_REPEATS)) * 1e6
+def _tell(what: str, took: Took) -> None:
+    print(f"{what:<28}{took[0] * 1e6:10.1f}{took[1] * 1e6:12.1f}")
 
 
-def _fsync(folder: Path) -> float:
+def _best(run: Callable[[], Took]) -> Took:
+    """Return the shortest of several runs, by each measure."""
+    clock, processor = zip(*(run() for _ in range(_REPEATS)), strict=True)
+    return min(clock), min(processor)
+
+
+class _Watch:
+    """How long something takes, by the clock and of the processor."""
+
+    def __init__(self) -> None:
+        self._start = (time.perf_counter(), time.process_time())
+
+    def each(self, times: int) -> Took:
+        clock, processor = self._start
+        return (time.perf_counter() - clock) / times, (time.process_time() - processor) / times
+
+
+def _fsync(folder: Path) -> Took:
     file = os.open(folder / "file", os.O_WRONLY | os.O_CREAT)
-    start = time.perf_counter()
+    watch = _Watch()
     for _ in range(50):
         os.pwrite(file, b"x" * 4096, 0)
         os.fsync(file)
-    took = (time.perf_counter() - start) / 50
+    took = watch.each(50)
     os.close(file)
     return took
 
 
-def _encode(decisions: Sequence[Decision]) -> float:
-    start = time.perf_counter()
+def _encode(decisions: Sequence[Decision]) -> Took:
+    watch = _Watch()
     for decision in decisions:
         decision_row(decision)
-    return (time.perf_counter() - start) / len(decisions)
+    return watch.each(len(decisions))
 
 
-def _writing(log: DecisionLog, size: int) -> object:
-    def run() -> float:
+def _writing(log: DecisionLog, size: int) -> Callable[[], Took]:
+    def run() -> Took:
         batches = [[_made() for _ in range(size)] for _ in range(max(_DECISIONS // size, 16))]
-        start = time.perf_counter()
+        watch = _Watch()
         for batch in batches:
             log.append(batch)
-        return (time.perf_counter() - start) / (size * len(batches))
+        return watch.each(size * len(batches))
 
     return run
 
 
-def _committing(log: DecisionLog, clients: int) -> object:
+def _committing(log: DecisionLog, clients: int) -> Callable[[], Took]:
     async def client(committer: GroupCommitter, own: Sequence[Decision]) -> None:
         for decision in own:
             await committer.put(decision)
 
-    async def all_of_them() -> float:
+    async def all_of_them() -> Took:
         committer = GroupCommitter(log)
         decisions = [_made() for _ in range(_DECISIONS)]
-        start = time.perf_counter()
+        watch = _Watch()
         await asyncio.gather(*(client(committer, decisions[k::clients]) for k in range(clients)))
-        took = (time.perf_counter() - start) / len(decisions)
+        took = watch.each(len(decisions))
         await committer.close()
         return took
 
