@@ -36,7 +36,7 @@ FORK = multiprocessing.get_context("fork")
 LONGEST_S = 0.04
 WHO = {"actor": "Li Na", "reason": "Due."}
 
-often = pytest.mark.parametrize("times", [3, pytest.param(60, marks=pytest.mark.slow)])
+often = pytest.mark.parametrize("times", [2, pytest.param(60, marks=pytest.mark.slow)])
 
 
 class Victim:
