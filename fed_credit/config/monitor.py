@@ -28,10 +28,15 @@ MOST_MONTHS, MOST_VINTAGES = 240, 80
 
 
 class Against(StrEnum):
-    """What a change is tested against."""
+    """What a change beyond a limit is tested against.
 
-    LIMIT = "limit"
+    ``step``: a watch against no change, an alert against the watch's limit; ``no_change``: both
+    against none; ``limit``: each against its own limit.
+    """
+
+    STEP = "step"
     NO_CHANGE = "no_change"
+    LIMIT = "limit"
 
 
 class Control(StrEnum):
@@ -73,7 +78,7 @@ class DriftSpec:
     missing, unlisted, category : LimitSpec
         Change of the share of missing values, of values that are not listed, of one category.
     against : Against
-        Whether a change must surely be beyond the limit, or be beyond it and surely a change.
+        What of a change beyond a limit must be sure.
     together : int
         Months counted as one: each with as many before it as it takes.
     min_loans : int

@@ -39,6 +39,14 @@ def reference_sums(profile: Profile) -> MonthSums:
     return MonthSums(profile.loans, 0.0, score, profile.features)
 
 
+def _null(limit: float, of: LimitSpec, against: Against) -> float:
+    """Return the true change that a change beyond a limit is tested against."""
+    if against is Against.LIMIT:
+        return limit
+    loud = against is Against.STEP and limit == of.alert and of.alert > of.watch
+    return of.watch if loud else 0.0
+
+
 @dataclass(frozen=True)
 class _IndexTest:
     """An index with its two p-values; none where there are too few loans."""
@@ -51,7 +59,7 @@ class _IndexTest:
     enough: bool
 
     def null(self, limit: float) -> float:
-        return limit if self.against is Against.LIMIT else 0.0
+        return _null(limit, self.limit, self.against)
 
     def p(self, limit: float) -> float:
         return index_p_value(self.value, self.scale, self.groups, self.null(limit))
@@ -86,7 +94,7 @@ class _ShareTest:
         return abs(self.rate - self.before)
 
     def null(self, limit: float) -> float:
-        return limit if self.against is Against.LIMIT else 0.0
+        return _null(limit, self.limit, self.against)
 
     def p(self, limit: float) -> float:
         return share_p_value(self.count, self.loans, self.held, self.reference, self.null(limit))

@@ -27,7 +27,7 @@ class IndexVerdict:
         From where on it is worth a watch and an alert, at this number of loans and tests; infinite
         where nothing can be.
     p_value : float
-        Of the test against the watch's limit, before it is shared among tests.
+        Of the test for a watch; the level that it has to meet is shared among tests.
     state : State
         What follows.
     """

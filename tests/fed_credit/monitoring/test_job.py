@@ -158,12 +158,13 @@ def test_a_bank_is_compared_with_its_own_past(world: Any, loans: EveryLoan) -> N
     assert own.reference == {"kind": "own", "loans": inside.sum(), "scored": inside.sum()}
     few = loans.take(np.flatnonzero(inside)[:100])
     assert _report(world, few, OWN).reference["kind"] == "model"
-    # A bank whose firms are older than the others' has not drifted for that.
-    older = replace(loans, features=loans.features.assign(firm_age=loans.features.firm_age * 3))
-    subjects = {alert.subject for alert in _report(world, older).alerts}
-    assert "firm_age" in subjects
-    subjects = {alert.subject for alert in _report(world, older, OWN).alerts}
-    assert "firm_age" not in subjects
+    # A bank whose firms are larger than the others' has not drifted for that.
+    larger = loans.features.assign(log_employees=loans.features["log_employees"] + 1.0)
+    large = replace(loans, features=larger)
+    subjects = {alert.subject for alert in _report(world, large).alerts}
+    assert "log_employees" in subjects
+    subjects = {alert.subject for alert in _report(world, large, OWN).alerts}
+    assert "log_employees" not in subjects
 
 
 def test_months_are_made_of_applications_where_there_are_some(
