@@ -32,7 +32,7 @@ from fed_credit.serving.deciding import reason_body
 from fed_credit.serving.keys import KeyRing, Role
 
 # Pictures for the docs are made with more loans; see the screenshots' test.
-SIZE = os.environ.get("FED_CREDIT_PAGES_LOANS", "5000")
+SIZE = os.environ.get("FED_CREDIT_PAGES_LOANS", "7000")
 LAUNCH, TODAY = "2022-12-31", "2023-12-31"
 # Applicants change in the year after the model was made.
 LOANS = [
