@@ -13,6 +13,7 @@ from typing import Any
 
 from fed_credit.decision_log.records import Decision
 from fed_credit.errors import DecisionLogError, DuplicateError, FedCreditError
+from fed_credit.scoring.changes import what_would_change
 from fed_credit.scoring.record import RecordError
 from fed_credit.serving.access import Caller
 from fed_credit.serving.answers import Answer, Refusal, details, to_json
@@ -116,8 +117,6 @@ class Applications:
         self, head: Mapping[bytes, bytes], caller: Caller, receive: Receive
     ) -> Answer:
         """Answer ``POST /v1/what-if``; decides nothing, and nothing goes into the log."""
-        from fed_credit.scoring.changes import what_would_change
-
         body = await self._body(head, receive, self._limits.max_body_bytes)
         if body.__class__ is not dict or body.keys() != {"loan"}:
             raise Refusal(422, 'Send {"loan": {FIELD: VALUE, ...}}.')
@@ -195,6 +194,7 @@ class Applications:
         The decision's id follows from the caller's and the idempotency key, and the log holds an id
         only once, so this needs no memory, and holds over workers and restarts.
         """
+        given = given.strip()
         if not (given.isascii() and given.decode().isprintable()):
             raise Refusal(422, "must be printable ASCII", "Idempotency-Key")
         if not 0 < len(given) <= _LONGEST_IDEMPOTENCY:

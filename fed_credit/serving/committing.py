@@ -20,15 +20,20 @@ from typing import cast
 
 from fed_credit.decision_log.committer import GroupCommitter
 from fed_credit.decision_log.log import DecisionLog
-from fed_credit.decision_log.records import Decision
-from fed_credit.errors import DuplicateError, FedCreditError, OverloadError, StorageError
+from fed_credit.decision_log.records import Decision, decision_row
+from fed_credit.errors import (
+    DuplicateError,
+    FedCreditError,
+    OverloadError,
+    StorageError,
+)
 from fed_credit.serving.log_process import DUPLICATE, FAILED, HEADER, packed
+from fed_credit.storage.files import OccupiedError
 
 log = logging.getLogger("fed_credit.serving")
 
 _MOST_AT_ONCE = 512
 _MOST_WAITING = 10_000
-_START_S = 60.0
 _QUICK_S = 0.002  # as long as the loop may be held up
 _TRY_AGAIN = 64
 
@@ -53,7 +58,8 @@ class Committer:
         self._here = GroupCommitter(decisions)
         self._where, self._durable = where, durable
         self._line: _Line | None = None
-        self._process: subprocess.Popen[bytes] | None = None
+        self.process: subprocess.Popen[bytes] | None = None
+        """The log's own process."""
         self._waiting: list[_Waiting] = []
         self._rows = 0
         self._flight: list[_Waiting] = []
@@ -65,24 +71,21 @@ class Committer:
         """Requests that the worker is answering now; whoever answers counts them."""
 
     async def start(self) -> None:
-        """Start the log's process, and wait until it can write."""
+        """Start the log's process; until it is ready, this one writes."""
         ours, theirs = socket.socketpair()
         ours.setblocking(False)
         with theirs:
             command = [sys.executable, "-m", "fed_credit.serving.log_process"]
             command += [str(theirs.fileno()), self._where, "1" if self._durable else "0"]
-            self._process = subprocess.Popen(command, pass_fds=[theirs.fileno()])
-        ready: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self._flight = [((), ready)]
-        _, line = await asyncio.get_running_loop().create_unix_connection(
-            lambda: _Line(self._told, self._lost), sock=ours
+            self.process = subprocess.Popen(command, pass_fds=[theirs.fileno()])
+        await asyncio.get_running_loop().create_unix_connection(
+            lambda: _Line(self._ready, self._told, self._lost), sock=ours
         )
-        try:
-            async with asyncio.timeout(_START_S):
-                await ready
-            self._line = line
-        except (TimeoutError, FedCreditError):
-            line.transport.close()
+
+    @property
+    def apart(self) -> bool:
+        """Whether the log's own process is ready to write."""
+        return self._line is not None
 
     async def put(self, *decisions: Decision) -> None:
         """Write decisions; on return they are in the log, all of them.
@@ -99,8 +102,7 @@ class Committer:
         if self._line is None:
             await self._here.put(*decisions)
             return
-        if self.active <= 1 and not self._flight and self._quick():
-            self._write_now(decisions)
+        if self.active <= 1 and not self._flight and self._written_now(decisions):
             return
         if self._rows and self._rows + len(decisions) > _MOST_WAITING:
             raise OverloadError("Too many decisions wait to be written; try again in a moment.")
@@ -113,16 +115,17 @@ class Committer:
             loop.call_soon(self._send)  # with those of the requests that came along
         await done
 
-    def _quick(self) -> bool:
-        """Return whether the disk is quick enough to let the loop itself write."""
-        self._slow -= self._slow > 0
-        return self._slow == 0
-
-    def _write_now(self, decisions: Sequence[Decision]) -> None:
+    def _written_now(self, decisions: Sequence[Decision]) -> bool:
+        """Write at once, unless that would hold up the loop."""
+        self._slow = max(self._slow - 1, 0)
+        if self._slow or not self._log.at_hand:
+            return False
         start = time.perf_counter()
         try:
-            self._log.append(decisions)
+            self._log.write([decision_row(one) for one in decisions], wait=False)
             self._failed = False
+        except OccupiedError:
+            return False
         except DuplicateError:
             raise
         except FedCreditError:
@@ -130,6 +133,7 @@ class Committer:
             raise
         if time.perf_counter() - start > _QUICK_S:
             self._slow = _TRY_AGAIN
+        return True
 
     async def writable(self) -> bool:
         """Return whether a decision could be written now."""
@@ -142,12 +146,17 @@ class Committer:
         """Write what waits, and end the log's process."""
         while self._flight or self._waiting or self._tasks:
             await asyncio.sleep(0.005)
-        if self._line is not None:
-            line, self._line = self._line, None
+        line, self._line = self._line, None
+        if line is not None:
             line.transport.close()
-        if self._process is not None:
-            await asyncio.to_thread(self._process.wait)
+        if self.process is not None:
+            if line is None:  # it has nothing to write
+                self.process.kill()
+            await asyncio.to_thread(self.process.wait)
         await self._here.close()
+
+    def _ready(self, line: _Line) -> None:
+        self._line = line
 
     def _send(self) -> None:
         self._due = False
@@ -220,8 +229,14 @@ class _Line(asyncio.Protocol):
 
     transport: asyncio.WriteTransport
 
-    def __init__(self, told: Callable[[int, str], None], lost: Callable[[], None]) -> None:
-        self._tell, self._lost = told, lost
+    def __init__(
+        self,
+        ready: Callable[[_Line], None],
+        told: Callable[[int, str], None],
+        lost: Callable[[], None],
+    ) -> None:
+        self._is_ready, self._tell, self._lost = ready, told, lost
+        self._first = True
         self._pieces = bytearray()
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
@@ -235,7 +250,11 @@ class _Line(asyncio.Protocol):
                 return
             message = bytes(self._pieces[HEADER:end])
             del self._pieces[:end]
-            self._tell(*marshal.loads(message))
+            if self._first:
+                self._first = False
+                self._is_ready(self)
+            else:
+                self._tell(*marshal.loads(message))
 
     def connection_lost(self, error: Exception | None) -> None:
         self._lost()

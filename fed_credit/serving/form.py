@@ -34,6 +34,8 @@ class Form:
     def __init__(self, schema: Schema, inputs: tuple[str, ...]) -> None:
         self._schema = schema
         self._fields = {name: schema.fields[name] for name in schema.fields if name in inputs}
+        self.inputs: tuple[str, ...] = tuple(self._fields)
+        """Their names, in the order of the schema."""
         self._types = {
             name: _TYPES.get(field.kind, _TEXTS)[0] for name, field in self._fields.items()
         }
@@ -121,7 +123,7 @@ def _field_body(field: Field) -> dict[str, Any]:
         "false_values": list(field.false_values),
         "outside": str(field.outside),
         "sensitive": field.sensitive,
-        "changeable": getattr(field, "changeable", False),
+        "changeable": field.changeable,
         "known_at": str(field.known_at),
         "example": _example(field),
     }
