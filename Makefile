@@ -16,7 +16,7 @@ CORE := $(VENV)/.installed-core
 DEV := $(VENV)/.installed-dev
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run deploy-demo demo-loop test test-all lint format screenshots bench bench-score bench-deploy clean
+.PHONY: help setup run deploy-demo demo-loop test test-all lint format screenshots bench bench-score bench-deploy bench-serve clean
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -58,6 +58,9 @@ bench: $(DEV) ## measure how fast runs and boosted trees are
 
 bench-score: $(DEV) ## measure how fast tables are scored, Parquet to Parquet
 	@$(BIN)/python -m benchmarks.scoring $(ARGS)
+
+bench-serve: $(DEV) ## measure decisions a second, against a bare handler behind the same server
+	@$(BIN)/python -m benchmarks.serving $(ARGS)
 
 bench-deploy: $(DEV) ## measure where the time of an exchange over real banks goes
 	@$(BIN)/python -m benchmarks.deployment $(ARGS)

@@ -107,7 +107,8 @@ def _batch(example: dict[str, Any], most: int) -> dict[str, Any]:
                 "type": "array",
                 "minItems": 1,
                 "maxItems": most,
-                "items": {"$ref": "#/components/schemas/Application"},
+                # No condition: what is wrong with one is told in its place, and the rest is scored.
+                "items": {"description": "An application, as `POST /v1/score` takes it."},
             }
         },
         "required": ["loans"],
