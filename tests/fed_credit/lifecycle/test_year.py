@@ -19,7 +19,7 @@ from fed_credit.registry.registry import Registry
 from fed_credit.scoring.scorer import Scorer
 
 FEATURES = "data.features=[firm_age,margin,log_arrears_days,inquiries,requested_term,guarantee]"
-SETTINGS = YearSettings(Scenario.POPULATION, 3, 3, 2, 12, "scorecard", 3, 14_000, 2, (FEATURES,))
+SETTINGS = YearSettings(Scenario.POPULATION, 3, 2, 2, 12, "scorecard", 3, 11_000, 2, (FEATURES,))
 
 
 @pytest.fixture(scope="module")

@@ -46,7 +46,6 @@ def test_nothing_due_leaves_a_line_and_nothing_else(
     ("own", "stage"),
     [
         ({**EASY, "promote": "challenger"}, Stage.CHALLENGER),
-        ({**EASY, "promote": "champion"}, Stage.CHAMPION),
         ({"gate": {**EASY["gate"], "margin": 0.5}}, Stage.CANDIDATE),
     ],
 )
@@ -62,7 +61,7 @@ def test_what_passes_is_promoted_and_what_fails_stays_with_its_reasons(
     if own["gate"]["margin"] == 0.0 and not gate.passed:
         pytest.skip("the challenger of this data does not gain")
     assert registry.version(2).stage is stage
-    assert registry.champion().number == (2 if stage is Stage.CHAMPION else 1)
+    assert registry.champion().number == 1
     event = registry.history(2)[-1]
     record = registry.history(2)[0].details[RECORD]
     assert record["as_of"] == "2022-12-31" and record["champion"] == 1
@@ -77,15 +76,9 @@ def test_what_passes_is_promoted_and_what_fails_stays_with_its_reasons(
     assert (tmp_path / "runs" / record["run"] / "model.fcm").is_file()
     assert said[-1] == f"Version 2 is {stage}."
     assert not registry.verify()
-
-
-def test_it_rests_after_an_attempt_unless_forced(ask, registry: Registry) -> None:
-    ask("2022-12-31", {"gate": {"margin": 0.5}})
-    outcome, _ = ask("2023-01-31", {"gate": {"margin": 0.5}})
-    assert outcome.challenger is None
-    outcome, said = ask("2023-01-31", {"gate": {"margin": 0.5}}, force=True)
-    assert outcome.version.number == 3 and said[0].startswith("Due (force)")
-    assert len(registry.versions()) == 3
+    # The attempt counts, whatever became of it: the next one waits.
+    resting, said = ask("2023-01-31", own)
+    assert resting.challenger is None and "the last challenger is of 2022-12-31" in said[0]
 
 
 def test_a_vintage_that_the_champion_has_seen_is_refused(ask) -> None:
@@ -125,9 +118,10 @@ def test_the_command(
     }
     (tmp_path / "retrain.yaml").write_text(yaml.safe_dump(own))
     home = ["retrain", "--home", str(tmp_path), "--as-of"]
-    assert main([*home, "2022-12-31", "data.target.window_months=24", "--actor", "Wei"]) == 0
+    words = ["2022-06-30", "data.target.window_months=24", "--actor", "Wei", "--force"]
+    assert main([*home, *words]) == 0
     out = capsys.readouterr().out
-    assert "Due (schedule)" in out and "The newest matured vintage by bank" in out
+    assert out.startswith("Due (force)") and "The newest matured vintage by bank" in out
     assert registry.versions()[1].by == "Wei"
     assert main([*home, "2022-31-12"]) == 2
     assert main([*home, "2022-12-31", "run_dir=x"]) == 2

@@ -74,8 +74,6 @@ def test_trees_grow_on_the_champions(world, tmp_path: Path) -> None:
     # What the champion's trees leave over on the new loans falls from round to round.
     fits = [loss.fit for loss in after.losses]
     assert len(fits) == 3 and fits == sorted(fits, reverse=True)
-    again = train_challenger(known, WARM, champion, tmp_path / "again")
-    assert again.opened.sha256 == made.opened.sha256
 
 
 @pytest.mark.parametrize(
