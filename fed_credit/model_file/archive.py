@@ -8,6 +8,7 @@ from __future__ import annotations
 import hashlib
 import io
 import json
+import os
 import zipfile
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -122,9 +123,11 @@ def write_model_file(path: Path, model: ModelFile) -> Opened:
 
 
 def write_bytes(path: Path, body: bytes) -> None:
-    """Write a file in one step."""
-    with replacing(path) as temporary:
-        temporary.write_bytes(body)
+    """Write a file in one step; what a failure of power leaves is the old file or the new one."""
+    with replacing(path) as temporary, temporary.open("wb") as file:
+        file.write(body)
+        file.flush()
+        os.fsync(file.fileno())
 
 
 def identity(parts: Mapping[str, bytes]) -> str:
