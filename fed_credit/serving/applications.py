@@ -210,7 +210,7 @@ class Applications:
                 earlier = await asyncio.to_thread(self._earlier, name)
         if earlier is None:
             raise Refusal(503, "The decision cannot be read now; ask again.")
-        if (earlier.application, earlier.inputs) != (application, live.form.kept(loan)):
+        if not _same(earlier, live, application, loan):
             raise Refusal(
                 409, "was used with another application; choose a new one", "Idempotency-Key"
             )
@@ -222,3 +222,15 @@ class Applications:
             return self._state.log.get(name)
         except DecisionLogError:
             return None
+
+
+def _same(earlier: Decision, live: Live, application: str | None, loan: dict[str, Any]) -> bool:
+    """Return whether a decision was made on this application.
+
+    What the model of then looked at has to be the same; another one may be in service by now.
+    """
+    if earlier.application != application:
+        return False
+    if earlier.inputs != {name: loan[name] for name in earlier.inputs if name in loan}:
+        return False
+    return earlier.model != live.version or live.form.kept(loan).keys() <= earlier.inputs.keys()

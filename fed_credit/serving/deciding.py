@@ -85,14 +85,14 @@ class Shadow:
         self._budget = budget_s
         self._left = budget_s
 
-    def look(self, live: Live, loan: Mapping[str, Any], verdict: str) -> dict[str, Any] | None:
+    def look(self, live: Live, loan: dict[str, Any], verdict: str) -> dict[str, Any] | None:
         """Score an application as the challenger would.
 
         Parameters
         ----------
         live : Live
             The challenger.
-        loan : mapping of str to object
+        loan : dict of str to object
             The application.
         verdict : str
             The champion's.
@@ -108,8 +108,8 @@ class Shadow:
             return None
         start = time.thread_time()  # what others make this thread wait is not its doing
         try:
-            score = live.record_scorer.score(loan, Explain.NONE)
-        except RecordError:  # its schema asks for more
+            score = live.record_scorer.score(live.form.kept(loan), Explain.NONE)
+        except (RecordError, Refusal):  # its schema asks for more, or for something else
             self._metrics.shadow["rejected"] += 1
             return None
         except Exception:  # whatever is wrong with it, the champion's answer stands
@@ -167,7 +167,7 @@ def decide(
     Refusal
         422, with each problem of the application.
     """
-    kept = live.form.kept(loan)
+    kept = live.form.kept(loan, None if challenger is None else challenger.form)
     try:
         score = live.record_scorer.score(kept, Explain.DECLINED)
     except RecordError as error:
@@ -177,7 +177,7 @@ def decide(
             metrics.rejected[problem.field if problem.field in fields else "other"] += 1
         raise Refusal.of([(problem.field, problem.reason) for problem in error.problems]) from None
     verdict = str(score.verdict)
-    beside = None if challenger is None else shadow.look(challenger, loan, verdict)
+    beside = None if challenger is None else shadow.look(challenger, kept, verdict)
     metrics.decided(live.version, verdict, score.grade, score.score)
     return Decision(
         id=new_id() if name is None else name,

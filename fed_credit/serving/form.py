@@ -40,13 +40,15 @@ class Form:
             name: _TYPES.get(field.kind, _TEXTS)[0] for name, field in self._fields.items()
         }
 
-    def kept(self, loan: dict[str, Any]) -> dict[str, Any]:
-        """Return the fields of an application that the model looks at; the rest is not kept.
+    def kept(self, loan: dict[str, Any], beside: Form | None = None) -> dict[str, Any]:
+        """Return the fields of an application that a model looks at; the rest is not kept.
 
         Parameters
         ----------
         loan : dict of str to object
             As it came.
+        beside : Form, optional
+            Of another model that looks at it too.
 
         Returns
         -------
@@ -78,7 +80,12 @@ class Form:
         if not others:
             return loan
         known = self._schema.fields
-        return {name: loan[name] for name in loan if name in types or name not in known}
+        further: Mapping[str, Any] = {} if beside is None else beside._types
+        return {
+            name: value
+            for name, value in loan.items()
+            if name in types or name in further or name not in known
+        }
 
     def fields(self) -> list[dict[str, Any]]:
         """Return the fields for people and programs that make a form of them."""

@@ -202,8 +202,10 @@ def test_the_same_idempotency_key_gives_the_same_decision(bank: Any) -> None:
     assert "idempotent-replayed" not in first.headers
     assert second.headers["idempotent-replayed"] == "true"
     assert bank.state.log.counts()["decisions"] == before
-    other = {**body, "loan": bank.place.loan(firm_age=3)}
-    assert bank.client.post("/v1/score", json=other, headers=headers).status_code == 409
+    fewer = {name: value for name, value in bank.place.loan().items() if name != "firm_age"}
+    for loan in (bank.place.loan(firm_age=3), fewer):
+        other = {**body, "loan": loan}
+        assert bank.client.post("/v1/score", json=other, headers=headers).status_code == 409
     # Another caller's key of the same name is another one.
     theirs = {**bank.headers("admin"), "idempotency-key": "order 66"}
     assert (
@@ -232,8 +234,10 @@ def test_what_would_change_leaves_no_decision(bank: Any) -> None:
 
 
 def test_the_challenger_looks_on(bank: Any) -> None:
-    loan = bank.place.loan()
-    kept = bank.state.log.get(bank.score(loan).json()["id"])
+    loan = {**bank.place.loan(2), **bank.place.loan(1)}
+    assert len(loan) > len(bank.place.loan(1))  # it looks at more than the champion does
+    kept = bank.state.log.get(bank.score({**loan, "firm_id": "F-1"}).json()["id"])
+    assert kept.inputs == loan
     alone = RecordScorer(bank.place.models[2].model).score(kept.inputs)
     assert kept.shadow == {
         "model": 2,
