@@ -7,6 +7,7 @@ import re
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Query, Request, Response
+from pydantic import BaseModel, ConfigDict, Field
 
 from fed_credit.decision.policy import Verdict
 from fed_credit.decision_log.records import Decision, Override
@@ -25,6 +26,16 @@ _ID = re.compile(r"[0-9a-f]{32}")
 _LONGEST_REASON = 2_000
 
 
+class _Listing(BaseModel):
+    """What a list of decisions may be asked for; another name is a mistake."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    most: int = Field(50, ge=1, le=MOST_DECISIONS)
+    before: str | None = Field(None, pattern=r"^[0-9a-f]{32}$")
+    verdict: Verdict | None = None
+
+
 def reading(state: BankState) -> APIRouter:
     """Return the routes that tell, and the one that overrides a decision.
 
@@ -41,21 +52,17 @@ def reading(state: BankState) -> APIRouter:
     answers = Answers(state.settings.languages)
 
     @router.get("/decisions")
-    async def decisions(
-        most: Annotated[int, Query(ge=1, le=MOST_DECISIONS)] = 50,
-        before: Annotated[str | None, Query(pattern=r"^[0-9a-f]{32}$")] = None,
-        verdict: Verdict | None = None,
-    ) -> Response:
+    async def decisions(query: Annotated[_Listing, Query()]) -> Response:
         try:
             found = await asyncio.to_thread(
-                state.log.recent, most, before=before, verdict=None if verdict is None else verdict
+                state.log.recent, query.most, before=query.before, verdict=query.verdict
             )
         except DecisionLogError:
             raise Refusal(404, "is not in the log", "before") from None
-        last = found[-1].id if len(found) == most else None
-        listed = [{**answers.decision(one), "reasons": None} for one in found]
-        for one in listed:
-            del one["reasons"]
+        last = found[-1].id if len(found) == query.most else None
+        listed = [answers.decision(one) for one in found]
+        for body in listed:
+            del body["reasons"]  # which quote the application
         return _json({"decisions": listed, "next": last})
 
     @router.get("/decisions/{id}")

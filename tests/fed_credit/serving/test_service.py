@@ -220,6 +220,7 @@ def test_decisions_are_listed_by_page(place: Any, serve: Any) -> None:
         ({"most": "x"}, "most"),
         ({"before": "../.."}, "before"),
         ({"verdict": "maybe"}, "verdict"),
+        ({"mots": 3}, "mots"),
     ],
 )
 def test_bad_queries_are_refused(bank: Any, query: dict[str, Any], field: str) -> None:
