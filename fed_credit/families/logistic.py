@@ -92,7 +92,10 @@ class LogisticModel:
 
     def matrix(self, frame: pd.DataFrame) -> np.ndarray:
         """Return the regression's columns, ``(n, n_columns) float32``."""
-        return self.design.matrix(frame)
+        # As PreparedDesign makes it, but with a column's values side by side, which are added up
+        # column by column.
+        columns = self.preprocessor.transform(frame, order="F").T
+        return columns[list(self.design.columns.kept)].T
 
     def score_matrix(self, matrix: np.ndarray) -> np.ndarray:
         """Return the PD of loans by the regression's columns, ``(n,) float64``."""

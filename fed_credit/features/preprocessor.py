@@ -12,7 +12,7 @@ import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from functools import cached_property
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
@@ -82,13 +82,15 @@ class Preprocessor:
         """
         return engineered([step.feature for step in self.steps], frame)
 
-    def transform(self, frame: pd.DataFrame) -> np.ndarray:
+    def transform(self, frame: pd.DataFrame, order: Literal["C", "F"] = "C") -> np.ndarray:
         """Turn loans into the model's matrix.
 
         Parameters
         ----------
         frame : pandas.DataFrame
             ``(n, ...)`` with a column for every feature, as in a loan book.
+        order : str, optional
+            How it lies in memory: a loan's values side by side, or a column's (``F``).
 
         Returns
         -------
@@ -107,7 +109,7 @@ class Preprocessor:
                 f"The loans lack {', '.join(lacking)}, which the model looks at; add the columns,"
                 " empty where unknown."
             )
-        out = np.zeros((len(frame), len(self.columns)), dtype=np.float32)
+        out = np.zeros((len(frame), len(self.columns)), dtype=np.float32, order=order)
         start = 0
         for step in self.steps:
             stop = start + len(step.columns)

@@ -86,14 +86,10 @@ class Column:
             return f"{name} in {', '.join(there)}"
         return f"{name} not in {', '.join(others)}"
 
-    def values(self, frame: pd.DataFrame) -> np.ndarray:
-        """Return the column of some loans, ``(n,) float32``, NaN where missing."""
-        column = frame[self.fine.feature.name]
-        if not self.levels:
-            return column.to_numpy(dtype=np.float64).astype(np.float32)
-        table = np.array([np.nan if level is None else level for level in self.levels], np.float32)
-        found: np.ndarray = table[self.fine.codes(column)]
-        return found
+    @cached_property
+    def table(self) -> np.ndarray:
+        """Number of each code of a categorical feature, ``(n_codes,) float32``, NaN if missing."""
+        return np.array([np.nan if level is None else level for level in self.levels], np.float32)
 
 
 @dataclass(frozen=True)
@@ -144,8 +140,15 @@ class Columns:
                 " empty where unknown."
             )
         out = np.empty((len(frame), len(self.columns)), np.float32)
+        codes: dict[str, np.ndarray] = {}  # of a categorical feature, which may have many columns
         for k, column in enumerate(self.columns):
-            out[:, k] = column.values(frame)
+            name = column.fine.feature.name
+            if not column.levels:
+                out[:, k] = frame[name].to_numpy(dtype=np.float64)
+                continue
+            if name not in codes:
+                codes[name] = column.fine.codes(frame[name])
+            out[:, k] = column.table[codes[name]]
         return out
 
     def to_list(self) -> list[dict[str, Any]]:
