@@ -93,13 +93,16 @@ def _sections(history: SbaHistory) -> Sequence[Section]:
     )
 
 
-def _frame(years: Sequence[FiscalYear]) -> tuple[list[float], list[Text]]:
-    return [float(y.year) for y in years], [same(y.year) for y in years]
+def _axis(years: Sequence[FiscalYear]) -> tuple[list[float], list[float], list[Text]]:
+    """Return the years, and every other one with its label: all of them have no room."""
+    xs = [float(y.year) for y in years]
+    places = [float(year) for year in range(years[0].year, years[-1].year + 1, 2)]
+    return xs, places, [same(int(year)) for year in places]
 
 
 def _psi(years: Sequence[FiscalYear]) -> Figure:
     title = Text("Stability index of the score", "评分稳定性指数")
-    xs, labels = _frame(years)
+    xs, places, labels = _axis(years)
     values = [y.drift.score.value for y in years]
     limits = [
         y.drift.score.threshold if math.isfinite(y.drift.score.threshold) else None for y in years
@@ -111,7 +114,7 @@ def _psi(years: Sequence[FiscalYear]) -> Figure:
         Text("PSI", "PSI"),
         (xs[0], xs[-1]),
         (0, top),
-        x_ticks=xs,
+        x_ticks=places,
         x_labels=labels,
     )
     plot.line(xs, limits, LIMIT)
@@ -125,7 +128,7 @@ def _psi(years: Sequence[FiscalYear]) -> Figure:
 
 def _rates(years: Sequence[FiscalYear]) -> Figure:
     title = Text("Promised and true default rate", "预测与实际违约率")
-    xs, labels = _frame(years)
+    xs, places, labels = _axis(years)
     top = max(max(y.mean_pd, y.default_rate) for y in years) * 1.15
     plot = Plot(
         title,
@@ -134,7 +137,7 @@ def _rates(years: Sequence[FiscalYear]) -> Figure:
         (xs[0], xs[-1]),
         (0, top),
         y_percent=True,
-        x_ticks=xs,
+        x_ticks=places,
         x_labels=labels,
     )
     plot.line(xs, [y.default_rate for y in years], FIRST, marks=True)
