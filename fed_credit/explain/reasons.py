@@ -11,7 +11,7 @@ import pandas as pd
 from fed_credit.artefact import Artefact
 from fed_credit.data.schema import Field, Kind
 from fed_credit.explain.explainer import explainer_of
-from fed_credit.explain.sentences import sentence
+from fed_credit.explain.sentences import sentence, spoken_of
 from fed_credit.features.preprocessor import engineered
 
 
@@ -24,7 +24,8 @@ class Reason:
     feature : str
         Its name.
     value : float, str, bool or None
-        The loan's value; None where missing.
+        The loan's value of what the sentence speaks of: of the raw field where the feature is
+        computed from one number alone that the loans hold; None where missing.
     amount : float
         Points fewer than the best class has, or what is added to the log-odds of default.
     en, zh : str
@@ -94,7 +95,8 @@ def reasons(
     top : int
         Reasons per loan at most.
     fields : mapping of str to Field, optional
-        Of the schema, for labels and units in sentences; names without it.
+        Of the schema, for what sentences speak of, labels and units; features by their names
+        without it.
 
     Returns
     -------
@@ -114,6 +116,8 @@ def reasons(
     odds = explainer.log_odds(matrix)
     pds = artefact.model.score(loans)
     kinds = {feature.name: feature.kind for feature in artefact.model.features}
+    fields = {} if fields is None else fields
+    spoken = {name: spoken_of(name, fields, loans.columns) for name in explainer.features}
     order = np.argsort(-parts.amounts, axis=1, kind="stable")[:, :top]
     found = []
     for k in range(len(loans)):
@@ -122,9 +126,10 @@ def reasons(
         for name in (explainer.features[j] for j in order[k].tolist()):
             if amounts[name] <= 0.0:
                 break
-            value = _value(loans[name].iloc[k], kinds[name])
-            field = None if fields is None else fields.get(name)
-            words = sentence(name, value, amounts[name], parts.unit, field)
+            told_of = spoken[name]
+            kind = kinds[name] if told_of == name else fields[told_of].kind
+            value = _value(loans[told_of].iloc[k], kind)
+            words = sentence(told_of, value, amounts[name], parts.unit, fields.get(told_of))
             told.append(Reason(name, value, amounts[name], *words))
         found.append(
             Explanation(

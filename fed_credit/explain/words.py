@@ -17,7 +17,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from fed_credit.data.schema import Field, Kind
-from fed_credit.explain.sentences import MOST_LOG_ODDS, closing, opening, shown
+from fed_credit.explain.sentences import MOST_LOG_ODDS, closing, digits_of, opening, said, shown
 
 _NO_FEATURE = -1
 _GRID = 2**28  # above this a rounded number has too few bits left to say which side it is on
@@ -104,11 +104,12 @@ def told(
     found : Ranked
         Of ``n`` loans.
     names : sequence of str
-        Features, in the order of their positions.
+        What features are spoken of as (:func:`~fed_credit.explain.sentences.spoken_of`), in the
+        order of their positions.
     columns : callable
-        Returns a feature's column of these loans, ``(n,)``.
+        Returns such a field's column of these loans, ``(n,)``.
     kinds : mapping of str to Kind
-        Kind of each feature.
+        Kind of each.
     fields : mapping of str to Field
         Of the schema, for labels and units.
     unit : str
@@ -134,7 +135,7 @@ def told(
         if not len(own):
             continue
         field = fields.get(name)
-        written = _values(columns(name), own % n, kinds[name], "" if field is None else field.unit)
+        written = _values(columns(name), own % n, kinds[name], field)
         ended = _ends(amount[own], unit)
         for place, language in enumerate(("en", "zh")):
             if language in languages:
@@ -165,25 +166,26 @@ class _Pieces:
         return own.take(pa.array(self.codes))
 
 
-def _values(column: pd.Series, rows: np.ndarray, kind: Kind, unit: str) -> _Pieces:
+def _values(column: pd.Series, rows: np.ndarray, kind: Kind, field: Field | None) -> _Pieces:
     """Write the values of some loans."""
     if kind is Kind.CATEGORICAL:
         if not isinstance(column.dtype, pd.CategoricalDtype):
             column = column.astype("category")
-        words = [shown(str(word), unit) for word in column.cat.categories]
+        words = [said(str(word), field) for word in column.cat.categories]
         codes = column.cat.codes.to_numpy()[rows].astype(np.int64)
-        return _Pieces([*words, shown(None, unit)], np.where(codes < 0, len(words), codes))
+        return _Pieces([*words, said(None, field)], np.where(codes < 0, len(words), codes))
     values = column.to_numpy(dtype=np.float64)[rows]
     if kind is Kind.BOOLEAN:
-        answers = [shown(False, unit), shown(True, unit), shown(None, unit)]
+        answers = [said(False, field), said(True, field), said(None, field)]
         return _Pieces(answers, np.where(np.isnan(values), 2, values > 0.0).astype(np.int64))
-    codes, different = pd.factorize(_as_written(values), use_na_sentinel=False)
+    unit, digits = "" if field is None else field.unit, digits_of(field)
+    codes, different = pd.factorize(_as_written(values, digits), use_na_sentinel=False)
     numbers = different.tolist()
-    return _Pieces([_shown(None if x != x else x, unit) for x in numbers], codes)
+    return _Pieces([_shown(None if x != x else x, unit, digits) for x in numbers], codes)
 
 
 def plain_values(column: pd.Series, kind: Kind) -> list[float | str | bool | None]:
-    """Return a feature's values as plain Python, None where missing."""
+    """Return a field's values as plain Python, None where missing."""
     if kind is Kind.CATEGORICAL:
         return [None if value is None or value != value else str(value) for value in column]
     numbers: list[float | str | bool | None] = [
@@ -203,18 +205,18 @@ def _ends(amounts: np.ndarray, unit: str) -> _Pieces:
     return _Pieces([_closing(amount, unit) for amount in different.tolist()], codes)
 
 
-def _as_written(values: np.ndarray) -> np.ndarray:
+def _as_written(values: np.ndarray, digits: int) -> np.ndarray:
     """Round numbers as :func:`shown` writes them; NaN where missing."""
     size = np.abs(values)
     whole = np.rint(values)
     with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
-        # Four significant digits.
-        power = np.floor(np.log10(size)) - 3.0
-        digits = _rounded(size / 10.0**power)
-        near = np.where(power < 0, digits / 10.0**-power, digits * 10.0**power)
+        power = np.floor(np.log10(size)) - (digits - 1)
+        scaled = _rounded(size / 10.0**power)
+        near = np.where(power < 0, scaled / 10.0**-power, scaled * 10.0**power)
     # Nothing is gained by rounding numbers near to zero, and much is lost.
-    small = np.where(np.isnan(digits) | (power < -200.0), values, np.copysign(near, values))
-    rounded: np.ndarray = np.where((size >= 1000.0) | (whole == values), whole, small)
+    small = np.where(np.isnan(scaled) | (power < -200.0), values, np.copysign(near, values))
+    large = size >= 10.0 ** (digits - 1)
+    rounded: np.ndarray = np.where(large | (whole == values), whole, small)
     return rounded
 
 

@@ -13,7 +13,7 @@ from typing import Any
 
 from fed_credit.data.schema import Field, Kind
 from fed_credit.decision.policy import Verdict
-from fed_credit.explain.sentences import shown
+from fed_credit.explain.sentences import named, said
 from fed_credit.scoring.cells import Value
 from fed_credit.scoring.record import RecordError, RecordScore, RecordScorer
 from fed_credit.scoring.scorer import Explain
@@ -141,17 +141,11 @@ def _scored(scorer: RecordScorer, record: Mapping[str, Any]) -> RecordScore | No
 
 def _phrase(field: Field, before: Value, after: Value) -> tuple[str, str]:
     """Say what changes, in English and in Chinese."""
-    label = field.label
-    en, zh = label.get("en") or field.name, label.get("zh") or label.get("en") or field.name
+    en, zh = named(field.name, field)
     was, will = _said(field, before), _said(field, after)
-    return f"{en[:1].upper()}{en[1:]} {will[0]} instead of {was[0]}", f"{zh}由{was[1]}改为{will[1]}"
+    return f"{en} {will[0]} instead of {was[0]}", f"{zh}由{was[1]}改为{will[1]}"
 
 
 def _said(field: Field, value: Value) -> tuple[str, str]:
-    labels = field.value_labels.get(str(value), {})
-    if labels:
-        en = labels.get("en") or str(value)
-        return en, labels.get("zh") or en
-    if field.kind is Kind.BOOLEAN and value is not None:
-        return shown(bool(value), "")
-    return shown(value, field.unit)
+    answer = field.kind is Kind.BOOLEAN and value is not None
+    return said(bool(value) if answer else value, field)

@@ -17,7 +17,7 @@ from fed_credit.data.recipe import Recipe
 from fed_credit.data.schema import Field, Kind
 from fed_credit.decision.policy import Verdict
 from fed_credit.errors import FedCreditError, one_line, suggestion
-from fed_credit.explain.sentences import closing, opening, shown
+from fed_credit.explain.sentences import closing, opening, said, spoken_of
 from fed_credit.model_file.contents import ModelFile
 from fed_credit.scoring.cells import Read, Unusable, Value, checker, reader
 from fed_credit.scoring.formulas import Values, single
@@ -128,10 +128,10 @@ class RecordScorer:
         ]
         self._features = [places[name] for name in plan.features]
         self._known = frozenset(schema.fields)
-        told = [schema.fields[name] for name in plan.features]
+        spoken = [schema.fields[spoken_of(name, schema.fields, places)] for name in plan.features]
         self._told = [
-            (each.name, each.unit, opening(each.name, each), each.kind is Kind.BOOLEAN)
-            for each in told
+            (name, places[each.name], each, opening(each.name, each), each.kind is Kind.BOOLEAN)
+            for name, each in zip(plan.features, spoken, strict=True)
         ]
         self._limits, self._grades = list(policy.scale.limits), policy.scale.names
         self._factor, self._offset = policy.factor_and_offset
@@ -162,14 +162,14 @@ class RecordScorer:
         RecordError
             If a value cannot be used, a required one is missing, or the schema has no such field.
         """
-        features = self.values(record)
-        row = self._plan.row(features)
+        values = self._values(record)
+        row = self._plan.row([values[place] for place in self._features])
         model_pd = self._plan.pd(row)
         pd = self.calibrated(model_pd)
         verdict = self.verdict(pd)
         told: tuple[ReasonText, ...] = ()
         if explain is Explain.ALL or (explain is Explain.DECLINED and verdict is Verdict.DECLINE):
-            told = self._reasons(features, self._plan.amounts(row))
+            told = self._reasons(values, self._plan.amounts(row))
         if isinstance(self._plan, CardPlan):
             points = self._plan.score(row)
         else:
@@ -177,14 +177,8 @@ class RecordScorer:
         grade = self._grades[min(bisect_right(self._limits, pd), len(self._grades) - 1)]
         return RecordScore(model_pd, pd, points, grade, verdict, told)
 
-    def values(self, record: Mapping[str, Any]) -> list[Value]:
-        """Read and check an application and compute its features, in the order of the model's.
-
-        Raises
-        ------
-        RecordError
-            As :meth:`score`.
-        """
+    def _values(self, record: Mapping[str, Any]) -> list[Value]:
+        """Read and check an application's raw fields, and compute the engineered ones after."""
         values = self._read(record)
         for compute in self._engineered:
             values.append(compute(values))
@@ -196,7 +190,7 @@ class RecordScorer:
                 problems.append(Problem(name, str(error)))
         if problems:
             raise RecordError(problems)
-        return [values[place] for place in self._features]
+        return values
 
     def raw_values(self, record: Mapping[str, Any]) -> dict[str, Value]:
         """Read and check the raw fields of an application, by name.
@@ -257,11 +251,11 @@ class RecordScorer:
         for k in order[: self.model.policy.reasons]:
             if amounts[k] <= 0.0:
                 break
-            name, field_unit, (en_name, zh_name), boolean = self._told[k]
-            value: Any = values[k]
+            name, place, field, (en_name, zh_name), boolean = self._told[k]
+            value: Any = values[place]
             if boolean and value is not None:
                 value = value > 0.0
-            en_value, zh_value = shown(value, field_unit)
+            en_value, zh_value = said(value, field)
             en_amount, zh_amount = closing(amounts[k], unit)
             en, zh = f"{en_name}{en_value}{en_amount}", f"{zh_name}{zh_value}{zh_amount}"
             found.append(ReasonText(name, value, amounts[k], unit, en, zh))

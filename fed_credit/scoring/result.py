@@ -42,7 +42,9 @@ class ReasonText:
     feature : str
         Name of the feature.
     value : float, str, bool or None
-        The application's; None where missing.
+        What the sentence tells: the application's value of the raw field where the feature is
+        computed from one number alone, and of the feature itself otherwise; None where missing. A
+        category is told by its label, and stands here as it is.
     amount : float
         Points lost, or log-odds of default added.
     unit : str

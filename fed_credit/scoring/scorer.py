@@ -17,6 +17,7 @@ from fed_credit.decision.calibration import logit
 from fed_credit.decision.policy import VERDICTS, Verdict
 from fed_credit.errors import ArtefactError
 from fed_credit.explain.explainer import Explainer, explainer_of
+from fed_credit.explain.sentences import spoken_of
 from fed_credit.explain.words import Ranked, Told, plain_values, ranked, told
 from fed_credit.features.preprocessor import engineered
 from fed_credit.model_file.contents import ModelFile
@@ -56,7 +57,8 @@ class Scorer:
         """Fields of an application that the model looks at, engineered ones by their raw fields."""
         self._intake = Intake(model.schema, self.inputs, recipe, {})
         self._features = tuple(names)
-        self._kinds = {feature.name: feature.kind for feature in features}
+        self._kinds = {name: model.schema.fields[name].kind for name in self.inputs}
+        self._kinds |= {feature.name: feature.kind for feature in features}
         for feature in features:
             if feature.recipe not in (None, Recipe.of(model.schema, [feature.name])):
                 raise ArtefactError(
@@ -189,16 +191,21 @@ class Scorer:
         self, found: tuple[Ranked, str], frame: pd.DataFrame, languages: Sequence[str]
     ) -> Told:
         """Put ranked features of validated loans into words."""
-        assert self._explainer is not None
         return told(
             found[0],
-            self._explainer.features,
+            self._spoken(frame),
             frame.__getitem__,
             self._kinds,
             self.model.schema.fields,
             found[1],
             languages,
         )
+
+    def _spoken(self, frame: pd.DataFrame) -> list[str]:
+        """Return what the explainer's features are spoken of as, by what the loans hold."""
+        assert self._explainer is not None
+        fields = self.model.schema.fields
+        return [spoken_of(name, fields, frame.columns) for name in self._explainer.features]
 
     def _reasons(self, frame: pd.DataFrame, matrix: np.ndarray) -> Sequence[tuple[ReasonText, ...]]:
         found = self.ranked(matrix) if len(frame) else None
@@ -208,14 +215,14 @@ class Scorer:
         words = self.told(found, frame, ("en", "zh"))
         assert words.en is not None and words.zh is not None and self._explainer is not None
         n, names = len(frame), self._explainer.features
-        values = {name: plain_values(frame[name], self._kinds[name]) for name in names}
+        values = [plain_values(frame[name], self._kinds[name]) for name in self._spoken(frame)]
         en, zh = words.en.to_pylist(), words.zh.to_pylist()
         costs = order.amounts.tolist()
         return [
             tuple(
                 ReasonText(
                     names[k],
-                    values[names[k]][row],
+                    values[k][row],
                     costs[row][place],
                     unit,
                     en[place * n + row],
