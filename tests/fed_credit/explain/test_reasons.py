@@ -6,16 +6,19 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from fed_credit.artefact import Artefact
 from fed_credit.data.book import Dataset
+from fed_credit.data.schema import Field, Kind, Schema
 from fed_credit.explain.explainer import explainer_of
 from fed_credit.explain.network import TOLERANCE
 from fed_credit.explain.reasons import reasons
-from fed_credit.explain.sentences import sentence
+from fed_credit.explain.sentences import said, sentence, spoken_of
 from fed_credit.families.boosted import TreesModel
 from fed_credit.features.steps import BooleanStep, CategoricalStep
+from fed_credit.scoring.scorer import Scorer
 
 FAMILIES = ("scorecard", "logreg_exact", "gbdt", "tree")
 Fit = Callable[[str], Artefact]
@@ -111,6 +114,93 @@ def test_sentences_name_labels_units_and_amounts(dataset: Dataset, exact: Fit) -
     assert "guaranteed为否" in chinese and "1.50 倍" in chinese
     told = reasons(exact("tree"), dataset.features, 1, {"firm_age": age})
     assert any(one.reasons and "of default" in one.reasons[0].en for one in told)
+
+
+def test_numbers_that_were_entered_are_told_as_they_were_and_others_rounded() -> None:
+    rate = Field("rate", Kind.NUMERIC, unit="%")
+    share = Field("share", Kind.NUMERIC, unit="1", formula="ratio(debt, turnover)")
+    for value, entered, computed in (
+        (12.25, "12.25%", "12.2"),
+        (0.09873, "0.09873%", "0.0987"),
+        (123.4, "123.4%", "123"),
+        (99.96, "99.96%", "100"),
+        (1234.0, "1,234%", "1,234"),
+        (12.0, "12%", "12"),
+    ):
+        assert said(value, rate)[0] == entered and said(value, share)[0] == computed
+
+
+def test_categories_are_told_by_their_labels_in_each_language() -> None:
+    labels = {"transport": {"en": "Transport", "zh": "交通运输业"}, "farm": {"en": "Farming"}}
+    sector = Field("sector", Kind.CATEGORICAL, label={"zh": "行业"}, value_labels=labels)
+    english, chinese = sentence("sector", "transport", 2.0, "points", sector)
+    assert english == "Sector is Transport: 2 points fewer than the best class."
+    assert chinese == "行业为交通运输业：比最优档少 2 分。"
+    assert said("farm", sector) == ("Farming", "Farming")
+    assert said("other", sector) == ("other", "other")
+    assert said(None, sector) == ("missing", "缺失")
+
+
+FORMULAS = {
+    "log_amount": "amount",  # of a number
+    "step": "loose",  # classes of a number
+    "per_month": "per_month",  # of two numbers
+    "both": "both",  # no number
+    "sector_risk": "sector_risk",  # of a code
+    "year_founded": "year_founded",  # of a date
+    "band": "band",  # a category of a number
+    "amount": "amount",  # no formula
+    "stranger": "stranger",
+}
+
+
+@pytest.mark.parametrize("feature", FORMULAS)
+def test_a_feature_of_one_number_is_spoken_of_as_that_number(
+    model_of: Callable[[str, str], Any], feature: str
+) -> None:
+    fields = model_of("scorecard", "everything").schema.fields
+    assert spoken_of(feature, fields, fields) == FORMULAS[feature]
+    assert spoken_of(feature, fields, set(fields) - {"amount", "loose"}) == feature
+    assert spoken_of(feature, {}, fields) == feature
+
+
+def test_formulas_of_formulas_lead_to_the_number_they_begin_with() -> None:
+    def number(name: str, formula: str = "") -> Field:
+        return Field(name, Kind.NUMERIC, formula=formula)
+
+    own = [number("days"), number("months", "days / 30"), number("size", "log1p(months) + days"),
+           number("other"), number("both", "size + other")]  # fmt: skip
+    fields = Schema("s", {field.name: field for field in own}).fields
+    assert spoken_of("size", fields, {"days"}) == "days"
+    assert spoken_of("both", fields, {"days", "other"}) == "both"
+
+
+def test_loans_with_raw_fields_are_told_by_them_and_others_by_features(
+    model_of: Callable[[str, str], Any], make_application: Callable[..., dict[str, Any]]
+) -> None:
+    model = model_of("scorecard", "synthetic")
+    scorer = Scorer(model)
+    rng = np.random.default_rng(5)
+    drawn = [make_application(scorer.fields, rng) for _ in range(60)]
+    whole = scorer.validated(pd.DataFrame(drawn)).frame
+    names = [feature.name for feature in model.artefact.model.features]
+    fields = model.schema.fields
+    told = {frozenset(frame): reasons(model.artefact, frame, len(names), fields)
+            for frame in (whole, whole[names])}  # fmt: skip
+    by_raw, by_feature = told.values()
+    days = 0
+    for row, (one, other) in enumerate(zip(by_raw, by_feature, strict=True)):
+        assert one.amounts == other.amounts
+        for raw, own in zip(one.reasons, other.reasons, strict=True):
+            assert raw.feature == own.feature
+            if raw.feature == "log_arrears_days" and raw.value is not None:
+                days += 1
+                assert raw.value == whole["arrears_days"].iloc[row]
+                assert raw.en.startswith("Longest past arrears (last 24 months) is ")
+                assert " days: " in raw.en and "天：" in raw.zh
+                assert own.value == pytest.approx(np.log1p(raw.value))
+                assert own.en.startswith("Longest past arrears (log of days + 1) is ")
+    assert days > 5
 
 
 @pytest.fixture(scope="module")

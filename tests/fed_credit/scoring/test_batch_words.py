@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -18,7 +19,9 @@ from fed_credit.explain.sentences import sentence
 from fed_credit.explain.words import ranked, told
 
 FIELD = Field("x", Kind.NUMERIC, label={"en": "size", "zh": "规模"}, unit="months")
+COMPUTED = replace(FIELD, formula="ratio(a, b)")
 NEAR_TIES = [2.5, 0.12345, 0.123450000001, 9.9995, 9.99949999, 999.95, 999.949999, 1000.5, 1001.5,
+             99.95, 99.949999, 99.5, 100.5, 0.09895,
              0.5, -0.5, 1e-7, 1.00005, 12344.5, 0.0001, 5e-324, -0.0, 1e22, 1234.5]  # fmt: skip
 
 
@@ -34,8 +37,11 @@ NEAR_TIES = [2.5, 0.12345, 0.123450000001, 9.9995, 9.99949999, 999.95, 999.94999
         max_size=80,
     ),
     st.sampled_from(["log-odds", "points"]),
+    st.sampled_from([FIELD, COMPUTED]),
 )  # fmt: skip
-def test_numbers_are_written_alike(pairs: list[tuple[float, float]], unit: str) -> None:
+def test_numbers_are_written_alike(
+    pairs: list[tuple[float, float]], unit: str, field: Field
+) -> None:
     values = np.array([value for value, _ in pairs])
     amounts = np.array([amount for _, amount in pairs])
     if unit == "points":
@@ -45,11 +51,11 @@ def test_numbers_are_written_alike(pairs: list[tuple[float, float]], unit: str) 
         ["x"],
         lambda name: pd.Series(values),
         {"x": Kind.NUMERIC},
-        {"x": FIELD},
+        {"x": field},
         unit,
     )
     expected = [
-        sentence("x", None if value != value else value, amount, unit, FIELD)
+        sentence("x", None if value != value else value, amount, unit, field)
         for value, amount in zip(values.tolist(), amounts.tolist(), strict=True)
     ]
     assert found.en is not None and found.zh is not None

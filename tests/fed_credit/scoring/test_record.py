@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import threading
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -101,6 +102,42 @@ def test_many_applications_get_what_a_long_table_gives(
         assert score.model_pd == found.scores.model_pd[place]
         assert score.pd == found.scores.pd[place] and score.score == found.scores.score[place]
         assert score.reasons == found.reasons[place]
+
+
+def test_applications_tables_and_files_tell_raw_numbers_and_labels_alike(
+    model_of: Models, make_application: Draw
+) -> None:
+    model = model_of("scorecard", "synthetic")
+    model = replace(model, policy=replace(model.policy, reasons=30))
+    single, table = RecordScorer(model), Scorer(model)
+    rng = np.random.default_rng(21)
+    records = [make_application(single.fields, rng) for _ in range(60)]
+    for record in records:
+        record["arrears_days"], record["sector"] = 23, "transport"
+    found = table.table(pd.DataFrame(records, dtype=object), Explain.ALL)
+    checked = table.validated(pd.DataFrame(records, dtype=object)).frame
+    ranked = table.ranked(table.matrix(checked))
+    assert ranked is not None
+    written = table.told(ranked, checked, ("en", "zh"))
+    assert written.en is not None and written.zh is not None
+    sentences: dict[str, Any] = {}
+    for place, row in enumerate(found.rows.tolist()):
+        reasons = single.score(records[row], Explain.ALL).reasons
+        assert reasons == found.reasons[place]
+        for rank, reason in enumerate(reasons):
+            assert written.en[rank * len(checked) + place].as_py() == reason.en
+            assert written.zh[rank * len(checked) + place].as_py() == reason.zh
+            sentences[reason.feature] = reason
+    arrears, sector = sentences["log_arrears_days"], sentences["sector"]
+    assert arrears.value == 23.0 and sector.value == "transport"
+    assert arrears.en.startswith("Longest past arrears (last 24 months) is 23 days: ")
+    assert arrears.zh.startswith("历史最长逾期天数（近24个月）为23 天：")
+    assert sector.en.startswith("Sector is Transport: ")
+    assert sector.zh.startswith("行业为交通运输业：")
+    for name in ("amount_to_turnover", "debt_to_turnover", "collateral_coverage"):
+        if name in sentences and sentences[name].value is not None:
+            value = sentences[name].value
+            assert f" is {value:.3g}: " in sentences[name].en
 
 
 def test_only_those_asked_for_get_reasons(model_of: Models, make_application: Draw) -> None:
