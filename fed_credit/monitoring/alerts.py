@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from fed_credit.config.monitor import MonitorSpec, OutcomesSpec
+from fed_credit.data.schema import Field
 from fed_credit.drift.verdicts import (
     FeatureVerdict,
     IndexVerdict,
@@ -17,6 +18,7 @@ from fed_credit.drift.verdicts import (
     VintageVerdict,
 )
 from fed_credit.monitoring.report import Alert, Watched
+from fed_credit.monitoring.words import feature_words, group_words, period_words
 
 SCORE = "score"
 _LOUD = (State.WATCH, State.ALERT)
@@ -32,10 +34,13 @@ class About:
         Whose loans; None over several banks.
     model : Watched
         The model.
+    fields : mapping of str to Field
+        Of its schema, by whose labels sentences call features and values.
     """
 
     bank: str | None
     model: Watched
+    fields: Mapping[str, Field]
 
     def alert(
         self,
@@ -90,11 +95,10 @@ def _of_month(month: MonthVerdict, about: About) -> Iterator[Alert]:
     if month.score.state in _LOUD:
         yield _index("psi", SCORE, month, month.score, about, "Scores", "评分")
     for feature in month.features:
-        name = feature.name
         if feature.csi.state in _LOUD:
-            yield _index(
-                "csi", name, month, feature.csi, about, f"Values of {name}", f"{name} 的取值"
-            )
+            en, zh = feature_words(feature.name, about.fields)
+            values = f"Values of '{en}'", f"“{zh}”取值"
+            yield _index("csi", feature.name, month, feature.csi, about, *values)
         yield from _shares(feature, month, about)
 
 
@@ -109,6 +113,7 @@ def _index(
 ) -> Alert:
     loud = index.state is State.ALERT
     threshold = index.alert_threshold if loud else index.threshold
+    period_en, period_zh = period_words(month.period)
     return about.alert(
         index.state,
         kind,
@@ -116,16 +121,17 @@ def _index(
         month.period,
         index.value,
         threshold,
-        f"{en} in {month.period} are distributed otherwise than those the model was made on:"
+        f"{en} in {period_en} are distributed otherwise than those the model was made on:"
         f" stability index {index.value:.3f} over {month.loans:,} loans, threshold"
         f" {threshold:.3f}.",
-        f"{month.period} {zh}的分布与建模样本不同：稳定性指数 {index.value:.3f}"
+        f"{period_zh}{zh}的分布与建模样本不同：稳定性指数 {index.value:.3f}"
         f"（{month.loans:,} 笔），阈值 {threshold:.3f}。",
     )
 
 
 def _shares(feature: FeatureVerdict, month: MonthVerdict, about: About) -> Iterator[Alert]:
-    name, period = feature.name, month.period
+    en, zh = feature_words(feature.name, about.fields)
+    period_en, period_zh = period_words(month.period)
     if feature.missing.state in _LOUD:
         yield _share(
             "missing",
@@ -133,8 +139,8 @@ def _shares(feature: FeatureVerdict, month: MonthVerdict, about: About) -> Itera
             feature,
             month,
             about,
-            f"{name} is missing in {period} for",
-            f"{period} {name} 缺失的占比为",
+            f"{en} is missing in {period_en} for",
+            f"{period_zh}“{zh}”缺失的占比为",
         )
     if feature.unlisted.state in _LOUD:
         yield _share(
@@ -143,20 +149,21 @@ def _shares(feature: FeatureVerdict, month: MonthVerdict, about: About) -> Itera
             feature,
             month,
             about,
-            f"{name} holds values in {period} that the schema does not list, for",
-            f"{period} {name} 出现模式未列出取值的占比为",
+            f"{en} holds values in {period_en} that the schema does not list, for",
+            f"{period_zh}“{zh}”出现模式未列出取值的占比为",
             part="unlisted",
         )
     for share in feature.categories:
         if share.state in _LOUD:
+            group_en, group_zh = group_words(share.what, feature.name, about.fields)
             yield _share(
                 "category",
                 share,
                 feature,
                 month,
                 about,
-                f"{name} is '{share.what}' in {period} for",
-                f"{period} {name} 为“{share.what}”的占比为",
+                f"{en} is '{group_en}' in {period_en} for",
+                f"{period_zh}“{zh}”为“{group_zh}”的占比为",
                 part=f"={share.what}",
             )
 
@@ -189,6 +196,7 @@ def _share(
 
 def _of_vintage(vintage: VintageVerdict, outcomes: OutcomesSpec, about: About) -> Iterator[Alert]:
     period, loans = vintage.period, vintage.loans
+    quarter_en, quarter_zh = period_words(period)
     level, shape, rank = vintage.level, vintage.calibration, vintage.rank
     if level.state in _LOUD:
         high = vintage.default_rate > vintage.mean_pd
@@ -202,10 +210,10 @@ def _of_vintage(vintage: VintageVerdict, outcomes: OutcomesSpec, about: About) -
             period,
             vintage.default_rate,
             threshold,
-            f"Of {loans:,} loans decided in {period} {vintage.default_rate:.1%} defaulted, and the"
-            f" model said {vintage.mean_pd:.1%}; luck alone stays between {level.low:.1%} and"
+            f"Of {loans:,} loans decided in {quarter_en} {vintage.default_rate:.1%} defaulted, and"
+            f" the model said {vintage.mean_pd:.1%}; luck alone stays between {level.low:.1%} and"
             f" {level.high:.1%}.",
-            f"{period} 发放的 {loans:,} 笔贷款违约率为 {vintage.default_rate:.1%}，模型预测"
+            f"{quarter_zh}发放的 {loans:,} 笔贷款违约率为 {vintage.default_rate:.1%}，模型预测"
             f" {vintage.mean_pd:.1%}；偶然波动的范围为 {level.low:.1%} 至 {level.high:.1%}。",
         )
     if shape.state in _LOUD:
@@ -217,9 +225,9 @@ def _of_vintage(vintage: VintageVerdict, outcomes: OutcomesSpec, about: About) -
             period,
             shape.misplaced,
             limit,
-            f"Of the defaults of {period} {shape.misplaced:.0%} lie in other score groups than the"
-            f" PDs say, beyond their level ({loans:,} loans, threshold {limit:.0%}).",
-            f"{period} 的违约中有 {shape.misplaced:.0%} 落在与违约概率不符的评分组"
+            f"Of the defaults of {quarter_en} {shape.misplaced:.0%} lie in other score groups than"
+            f" the PDs say, beyond their level ({loans:,} loans, threshold {limit:.0%}).",
+            f"{quarter_zh}的违约中有 {shape.misplaced:.0%} 落在与违约概率不符的评分组"
             f"（已调整总体水平，{loans:,} 笔，阈值 {limit:.0%}）。",
         )
     if rank.state in _LOUD:
@@ -232,10 +240,10 @@ def _of_vintage(vintage: VintageVerdict, outcomes: OutcomesSpec, about: About) -
             period,
             vintage.auc,
             threshold,
-            f"The model ranks the loans of {period} less well than those it was chosen on: AUC"
+            f"The model ranks the loans of {quarter_en} less well than those it was chosen on: AUC"
             f" {vintage.auc:.3f} ({vintage.auc_low:.3f} to {vintage.auc_high:.3f}), it was"
             f" {rank.reference_auc:.3f}.",
-            f"模型对 {period} 贷款的区分能力下降：AUC {vintage.auc:.3f}"
+            f"模型对 {quarter_zh}贷款的区分能力下降：AUC {vintage.auc:.3f}"
             f"（{vintage.auc_low:.3f} 至 {vintage.auc_high:.3f}），原为 {rank.reference_auc:.3f}。",
         )
 

@@ -13,6 +13,7 @@ import pandas as pd
 
 from fed_credit.config.monitor import MonitorSpec, ReferenceKind
 from fed_credit.data.every_loan import EveryLoan, every_loan_of
+from fed_credit.data.schema import Field
 from fed_credit.data.target import parse_date
 from fed_credit.drift.months import judge_month, reference_sums
 from fed_credit.drift.periods import (
@@ -203,6 +204,7 @@ def monitor(
         banks=(loans.institution,) if loans.institution else (),
         pooled=False,
         model=model,
+        fields=scorer.model.schema.fields,
         reference=reference,
         source=LOANS if applications is None else DECISIONS,
     )
@@ -250,6 +252,7 @@ def judge(
     banks: tuple[str, ...],
     pooled: bool,
     model: Watched,
+    fields: Mapping[str, Field],
     reference: MonthSums | None = None,
     source: str = LOANS,
     notes: tuple[str, ...] = (),
@@ -264,6 +267,8 @@ def judge(
         The model's reference population.
     as_of, settings, bank, banks, pooled, model, source, notes
         As in a :class:`~fed_credit.monitoring.report.MonitorReport`.
+    fields : mapping of str to Field
+        Of the model's schema, for the sentences of alerts.
     reference : MonthSums or None
         What months are compared with in place of the profile.
 
@@ -292,7 +297,7 @@ def judge(
         "loans": reference.loans,
         "scored": int(reference.score.sum()),
     }
-    about = About(bank, model)
+    about = About(bank, model, fields)
     return MonitorReport(
         as_of,
         bank,

@@ -142,6 +142,7 @@ def judge_sums(
         banks=found.banks,
         pooled=True,
         model=model,
+        fields=scorer.model.schema.fields,
         notes=notes,
     )
 

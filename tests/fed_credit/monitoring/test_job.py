@@ -75,6 +75,7 @@ def test_sums_of_banks_give_the_report_of_the_pooled_loans(world: Any, loans: Ev
             banks=("all",),
             pooled=False,
             model=world.model,
+            fields=world.scorer.model.schema.fields,
         )
         assert json.dumps(report.to_dict()) == json.dumps(pooled)
 
@@ -97,10 +98,25 @@ def test_what_changed_is_told_once_each_and_of_its_months(world: Any, drifted: E
             assert alert.period >= "2023-07"
             fallen = alert.kind == "category" and alert.value < 0.1
             assert (alert.value <= alert.threshold) if fallen else alert.value >= alert.threshold
-        assert alert.period in alert.en and alert.period in alert.zh
+        year = alert.period[:4]
+        assert f" {year}" in alert.en and f"{year} 年" in alert.zh
     assert len({alert.id for alert in report.alerts}) == len(report.alerts)
     again = _report(world, drifted)
     assert [alert.id for alert in again.alerts] == [alert.id for alert in report.alerts]
+    # People read labels, of features and of values; programs read names.
+    for words in ("Values of 'Age of the firm' in ", "Annual turnover (log) is missing in ",
+                  "Legal form is 'Sole proprietor' in "):  # fmt: skip
+        assert any(alert.en.startswith(words) for alert in report.alerts)
+    for words in (
+        "“企业经营时长”取值的分布",
+        "“年营业收入（对数）”缺失",
+        "“组织形式”为“个体工商户”",
+    ):
+        assert any(words in alert.zh for alert in report.alerts)
+    fields = world.scorer.model.schema.fields
+    for alert in report.alerts:
+        assert alert.subject == "score" or alert.subject in fields
+        assert not any(name in alert.en + alert.zh for name in fields if "_" in name)
     levels = [str(alert.level) for alert in report.alerts]
     assert levels == sorted(levels)  # alerts before watches
 
