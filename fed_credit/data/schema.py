@@ -128,6 +128,12 @@ class Field:
     derived_from : tuple of str
         Fields this one is computed from; it cannot be known before they are. Found from the
         formula; stated only for a field that the data hold already computed.
+    group : Group or None
+        What part of an application it belongs to.
+    example : str
+        A value as the source spells it, of a made-up loan.
+    value_labels : mapping of str to mapping of str to str
+        Labels by listed value and language, as ``label`` has them.
     """
 
     name: str
