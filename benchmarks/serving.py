@@ -174,6 +174,7 @@ def _serve_bare(file: Path, port: int) -> None:
         await receive()
         gc.collect()
         gc.freeze()
+        gc.set_threshold(10_000)  # as in the service
         await send({"type": "lifespan.startup.complete"})
         await receive()
         await send({"type": "lifespan.shutdown.complete"})

@@ -26,6 +26,8 @@ from fed_credit.serving.signing import signing
 from fed_credit.serving.state import BankState, ServiceState
 from fed_credit.serving.swap import follow, share
 
+_GARBAGE = 10_000  # new objects between two looks; a request makes some hundred, nearly no cycles
+
 Lifespan = Callable[[FastAPI], AbstractAsyncContextManager[None]]
 Endpoint = Callable[[dict[bytes, bytes], Caller, Receive], Awaitable[Answer]]
 
@@ -168,6 +170,7 @@ def _lifespan(state: BankState, parent: int | None) -> Lifespan:
         # What is there now stays; the collector need not look at it while somebody waits.
         gc.collect()
         gc.freeze()
+        gc.set_threshold(_GARBAGE)
         try:
             yield
         finally:

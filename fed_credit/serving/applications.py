@@ -122,7 +122,8 @@ class Applications:
         if body.__class__ is not dict or body.keys() != {"loan"}:
             raise Refusal(422, 'Send {"loan": {FIELD: VALUE, ...}}.')
         _, loan = application_of(body)
-        scorer = self._live().record_scorer
+        live = self._live()
+        loan, scorer = live.form.kept(loan), live.record_scorer
         try:
             # Many scores: in a thread, so that decisions do not wait.
             score = scorer.score(loan)
@@ -170,7 +171,7 @@ class Applications:
         return decide(live, state.shadow, self._shadow, state.metrics, application, loan, key, name)
 
     def _told(self, decision: Decision) -> Answer:
-        return Answer(200, to_json(self._answers.decision(decision)).encode())
+        return Answer(200, self._answers.text(decision).encode())
 
     async def _log(self, *decisions: Decision) -> None:
         start = time.perf_counter()

@@ -102,38 +102,13 @@ class Committer:
         if self._line is None:
             await self._here.put(*decisions)
             return
-        if self.active <= 1 and not self._flight and self._written_now(decisions):
-            return
         if self._rows and self._rows + len(decisions) > _MOST_WAITING:
             raise OverloadError("Too many decisions wait to be written; try again in a moment.")
-        loop = asyncio.get_running_loop()
-        done: asyncio.Future[None] = loop.create_future()
+        done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._waiting.append((decisions, done))
         self._rows += len(decisions)
-        if not self._flight and not self._due:
-            self._due = True
-            loop.call_soon(self._send)  # with those of the requests that came along
+        self._send_soon()
         await done
-
-    def _written_now(self, decisions: Sequence[Decision]) -> bool:
-        """Write at once, unless that would hold up the loop."""
-        self._slow = max(self._slow - 1, 0)
-        if self._slow or not self._log.at_hand:
-            return False
-        start = time.perf_counter()
-        try:
-            self._log.write([decision_row(one) for one in decisions], wait=False)
-            self._failed = False
-        except OccupiedError:
-            return False
-        except DuplicateError:
-            raise
-        except FedCreditError:
-            self._failed = True
-            raise
-        if time.perf_counter() - start > _QUICK_S:
-            self._slow = _TRY_AGAIN
-        return True
 
     async def writable(self) -> bool:
         """Return whether a decision could be written now."""
@@ -158,20 +133,47 @@ class Committer:
     def _ready(self, line: _Line) -> None:
         self._line = line
 
+    def _send_soon(self) -> None:
+        """Write what waits, after the requests that came along have put theirs."""
+        if self._waiting and not self._flight and not self._due:
+            self._due = True
+            asyncio.get_running_loop().call_soon(self._send)
+
     def _send(self) -> None:
+        """Write what waits: here if it is the only thing to do, else by the other process."""
         self._due = False
-        line = self._line
-        if line is None or self._flight:
+        if self._line is None or self._flight or not self._waiting:
+            return
+        if self.active <= 1 and len(self._waiting) == 1 and self._written_now(self._waiting[0]):
             return
         taken = rows = 0
         while taken < len(self._waiting) and rows < _MOST_AT_ONCE:
             rows += len(self._waiting[taken][0])
             taken += 1
-        if not taken:
-            return
         self._flight, self._waiting = self._waiting[:taken], self._waiting[taken:]
         self._rows -= rows
-        line.transport.write(packed([vars(one) for given, _ in self._flight for one in given]))
+        values = [tuple(vars(one).values()) for given, _ in self._flight for one in given]
+        self._line.transport.write(packed(values))
+
+    def _written_now(self, waiting: _Waiting) -> bool:
+        """Write at once, unless that would hold up the loop."""
+        self._slow = max(self._slow - 1, 0)
+        if self._slow or not self._log.at_hand:
+            return False
+        start = time.perf_counter()
+        error: FedCreditError | None = None
+        try:
+            self._log.write([decision_row(one) for one in waiting[0]], wait=False)
+        except OccupiedError:
+            return False
+        except FedCreditError as found:
+            error = found
+        self._failed = error is not None and not isinstance(error, DuplicateError)
+        if time.perf_counter() - start > _QUICK_S:
+            self._slow = _TRY_AGAIN
+        self._waiting, self._rows = [], 0
+        _settle([waiting], error)
+        return True
 
     def _told(self, outcome: int, words: str) -> None:
         """Tell those who wait what became of what was sent, and send what came meanwhile."""
@@ -186,7 +188,7 @@ class Committer:
             elif outcome == FAILED:
                 error = StorageError(words)
             _settle(flight, error)
-        self._send()
+        self._send_soon()
 
     def _lost(self) -> None:
         """Go on without the other process."""

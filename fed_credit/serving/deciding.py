@@ -5,13 +5,14 @@ from __future__ import annotations
 import hashlib
 import time
 from collections.abc import Mapping
+from json.encoder import encode_basestring as quoted
 from typing import Any
 
 from fed_credit.decision_log.records import Decision, new_id
 from fed_credit.scoring.record import RecordError, RecordScore
 from fed_credit.scoring.result import ReasonText
 from fed_credit.scoring.scorer import Explain
-from fed_credit.serving.answers import Refusal
+from fed_credit.serving.answers import Refusal, to_json
 from fed_credit.serving.live import Live
 from fed_credit.serving.metrics import Metrics
 from fed_credit.storage.clock import now
@@ -234,6 +235,31 @@ class Answers:
             "verdict": decision.verdict,
             "reasons": self._reasons(decision.reasons),
         }
+
+    def text(self, decision: Decision) -> str:
+        """Return :meth:`decision` as JSON; put together by hand, which takes half the time."""
+        reasons = ",".join([self._reason_text(reason) for reason in decision.reasons])
+        application = decision.application
+        named = "null" if application is None else quoted(application)
+        return (
+            f'{{"id":"{decision.id}","time":"{decision.time}","application_id":{named},'
+            f'"model":{{"version":{decision.model},"sha256":"{decision.model_sha256}"}},'
+            f'"pd":{decision.pd!r},"score":{decision.score},"grade":{quoted(decision.grade)},'
+            f'"verdict":"{decision.verdict}","reasons":[{reasons}]}}'
+        )
+
+    def _reason_text(self, reason: Mapping[str, Any]) -> str:
+        value = reason["value"]
+        if value.__class__ is float:
+            told = repr(value)
+        else:
+            told = quoted(value) if value.__class__ is str else to_json(value)
+        en = "" if "en" in self._left_out else f',"en":{quoted(reason["en"])}'
+        zh = "" if "zh" in self._left_out else f',"zh":{quoted(reason["zh"])}'
+        return (
+            f'{{"feature":{quoted(reason["feature"])},"value":{told},'
+            f'"amount":{reason["amount"]!r},"unit":"{reason["unit"]}"{en}{zh}}}'
+        )
 
     def score(self, score: RecordScore) -> dict[str, Any]:
         """Return a score that decides nothing."""

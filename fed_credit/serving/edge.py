@@ -37,9 +37,9 @@ _MACHINES = ("/v1/", "/metrics", "/openapi.json", "/logout")
 _COMMON: Headers = (
     (b"x-content-type-options", b"nosniff"),
     (b"x-frame-options", b"DENY"),
-    (b"referrer-policy", b"no-referrer"),
 )
 _DOCUMENT: Headers = (  # what only a page can do
+    (b"referrer-policy", b"no-referrer"),
     (b"cross-origin-opener-policy", b"same-origin"),
     (b"cross-origin-resource-policy", b"same-origin"),
     (b"permissions-policy", b"camera=(), geolocation=(), microphone=(), payment=(), usb=()"),
@@ -83,16 +83,7 @@ class Edge:
             return
         start = time.perf_counter()
         caller: Caller | None = None
-        begun = False
-        status = 500
-
-        async def with_headers(message: Message) -> None:
-            nonlocal begun, status
-            if message["type"] == "http.response.start":
-                begun, status = True, message["status"]
-                message["headers"] = self._completed(message.get("headers", ()))
-            await send(message)
-
+        begun: list[int] = []  # the status of an answer that FastAPI began
         try:
             # Of a header that is sent twice, the last counts.
             head = dict(scope["headers"])
@@ -102,8 +93,8 @@ class Edge:
                 answer = await self._score(head, caller, receive)
             else:
                 scope["caller"] = caller
-                await self._app(scope, receive, with_headers)
-                self._note(scope, _route(scope), status, start, caller)
+                await self._app(scope, receive, self._completing(send, begun))
+                self._note(scope, _route(scope), begun[0], start, caller)
                 return
         except Refusal as refusal:
             answer = refusal.answer()
@@ -114,9 +105,20 @@ class Edge:
             log.error("A request could not be answered.", exc_info=error)
             answer = Refusal(500, "The service could not answer; its log says why.").answer()
         if not begun:
-            status = answer.status
+            begun.append(answer.status)
             await self._send(answer, send)
-        self._note(scope, _route(scope), status, start, caller)
+        self._note(scope, _route(scope), begun[0], start, caller)
+
+    def _completing(self, send: Send, begun: list[int]) -> Send:
+        """Return what sends FastAPI's answer with every header, and notes its status."""
+
+        async def completed(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                begun.append(message["status"])
+                message["headers"] = self._completed(message.get("headers", ()))
+            await send(message)
+
+        return completed
 
     def _admit(self, scope: Scope, head: dict[bytes, bytes], now: float) -> Caller | None:
         """Return who is asking; None where anybody may.

@@ -54,9 +54,9 @@ def main(arguments: Sequence[str]) -> None:
             line.sendall(packed(_written(log, marshal.loads(message))))
 
 
-def _written(log: DecisionLog, given: list[dict[str, Any]]) -> tuple[int, str]:
+def _written(log: DecisionLog, given: list[tuple[Any, ...]]) -> tuple[int, str]:
     try:
-        log.write([decision_row(Decision(**one)) for one in given])
+        log.write([decision_row(Decision(*one)) for one in given])
     except DuplicateError as error:
         return DUPLICATE, str(error)
     except FedCreditError as error:

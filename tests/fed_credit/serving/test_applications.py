@@ -88,9 +88,10 @@ def test_what_a_model_does_not_look_at_is_not_kept(bank: Any) -> None:
 )
 def test_problems_name_the_field(bank: Any, change: Any, field: str, words: str) -> None:
     before = bank.state.log.counts()["decisions"]
-    answer = bank.score({**bank.place.loan(), **change})
-    assert answer.status_code == 422
-    assert answer.json() == {"detail": [{"field": field, "reason": words}]}
+    for path in ("/v1/score", "/v1/what-if"):
+        answer = bank.send(path, {"loan": {**bank.place.loan(), **change}})
+        assert answer.status_code == 422
+        assert answer.json() == {"detail": [{"field": field, "reason": words}]}
     assert bank.state.log.counts()["decisions"] == before
 
 

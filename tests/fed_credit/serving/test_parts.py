@@ -12,7 +12,9 @@ from hypothesis import strategies as st
 
 from fed_credit.config.decision import ScaleSpec
 from fed_credit.data.schema import Field, Kind, Missing, Outside, Schema
+from fed_credit.decision_log.records import Decision
 from fed_credit.serving.answers import Refusal
+from fed_credit.serving.deciding import Answers
 from fed_credit.serving.exposition import SharedCounts, exposition
 from fed_credit.serving.form import Form
 from fed_credit.serving.limits import Buckets, Doors
@@ -96,6 +98,54 @@ def test_a_histogram_counts_up_to_its_bounds(values: list[float]) -> None:
     for place, bound in enumerate(histogram.bounds):
         assert sum(histogram.counts[: place + 1]) == sum(value <= bound for value in values)
     assert sum(histogram.counts) == len(values)
+
+
+_TEXT = st.text(st.characters(exclude_categories=["Cs"]))
+_NUMBER = st.floats(allow_nan=False, allow_infinity=False)
+_REASON = st.fixed_dictionaries(
+    {
+        "feature": _TEXT,
+        "value": st.one_of(_NUMBER, st.integers(), _TEXT, st.booleans(), st.none()),
+        "amount": _NUMBER,
+        "unit": st.sampled_from(["points", "log-odds"]),
+        "en": _TEXT,
+        "zh": _TEXT,
+    }
+)
+
+
+@given(
+    st.lists(_REASON, max_size=4),
+    st.one_of(st.none(), _TEXT),
+    _TEXT,
+    _NUMBER,
+    st.sampled_from([["en", "zh"], ["zh"], ["en"]]),
+)
+def test_an_answer_by_hand_is_that_of_the_encoder(
+    reasons: list[dict[str, object]],
+    application: str | None,
+    grade: str,
+    pd: float,
+    languages: list[str],
+) -> None:
+    decision = Decision(
+        id="0" * 32,
+        time="2024-06-30T12:00:00.000000Z",
+        application=application,
+        model=3,
+        model_sha256="ab" * 32,
+        inputs={},
+        model_pd=0.1,
+        pd=pd,
+        score=612,
+        grade=grade,
+        verdict="decline",
+        reasons=tuple(reasons),
+        key="k",
+        shadow=None,
+    )
+    answers = Answers(languages)
+    assert json.loads(answers.text(decision)) == answers.decision(decision)
 
 
 _SCHEMA = Schema(
