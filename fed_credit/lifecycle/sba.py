@@ -157,16 +157,19 @@ def look_back(
         If the file cannot be used.
     """
     spec = _spec(settings)
-    dataset = _load(spec)
     available = add_months(np.array([first_day(settings.train_until + 1) - 1]), settings.window)[0]
+    # The banks that took part then are watched: loans of others are another population.
+    names = _load(_as_of(spec, available)).names
+    everyone = _load(replace(spec, data=replace(spec.data, min_loans=1)))
+    of = np.repeat(np.isin(everyone.names, names), np.diff(everyone.offsets))
     first = _first_model(spec, settings, available, folder / "first", tell)
     others = _Others(spec, settings, folder, first, tell)
     years = [
-        _year(year, dataset, spec, settings, first, others)
+        _year(year, everyone, of, spec, settings, first, others)
         for year in range(settings.first, settings.last + 1)
     ]
     return SbaHistory(
-        settings, str(available), len(dataset.names), tuple(year for year in years if year.loans)
+        settings, str(available), len(names), tuple(year for year in years if year.loans)
     )
 
 
@@ -259,19 +262,20 @@ class _Others:
 def _year(
     year: int,
     dataset: Dataset,
+    of: np.ndarray,
     spec: SimulationSpec,
     settings: SbaSettings,
     first: Opened,
     others: _Others,
 ) -> FiscalYear:
     begin, end = first_day(year), first_day(year + 1)
-    rows = np.flatnonzero((dataset.decided >= begin) & (dataset.decided < end))
+    rows = np.flatnonzero(of & (dataset.decided >= begin) & (dataset.decided < end))
     held_out = year <= settings.train_until
     if held_out:
         rows = rows[_unseen(dataset, rows, spec, settings)]
     frame, y = dataset.features.iloc[rows], dataset.y[rows]
     bads = int(y.sum())
-    mature = add_months(dataset.decided, settings.window) < begin
+    mature = of & (add_months(dataset.decided, settings.window) < begin)
     available = add_months(np.array([first_day(settings.train_until + 1) - 1]), settings.window)[0]
     scorer = Scorer(first.model)
     profile = profile_of(scorer)

@@ -186,12 +186,12 @@ def _table(years: Sequence[FiscalYear]) -> Table:
 def _foot(history: SbaHistory) -> Text:
     s = history.settings
     return Text(
-        f"{history.banks} banks with at least 200 labelled loans, {s.model}; bad: charged off"
-        f" within {s.window} months. The labels of {s.train_until} were complete on"
+        f"{history.banks} banks that had at least 20 labelled loans then, {s.model}; bad: charged"
+        f" off within {s.window} months. The labels of {s.train_until} were complete on"
         f" {history.available}: before that day the model could not have been made. The sample is"
         " the beginning of the"
         " public file, not a random draw.",
-        f"{history.banks} 家至少有 200 笔有标签贷款的银行，{s.model}；"
+        f"{history.banks} 家当时至少有 20 笔有标签贷款的银行，{s.model}；"
         f"违约指 {s.window} 个月内核销。"
         f"{s.train_until} 年的标签在 {history.available} 才完整，此前无法建模。"
         "该样本是公开文件的开头部分，并非随机抽样。",
