@@ -119,7 +119,7 @@ def columns(draw: st.DrawFn, field: Field, rows: int) -> pa.Array:
 
 
 @pytest.mark.parametrize(
-    "examples", [6, pytest.param(600, marks=pytest.mark.slow)], ids=["some", "many"]
+    "examples", [6, pytest.param(250, marks=pytest.mark.slow)], ids=["some", "many"]
 )
 def test_columns_of_any_type_are_checked_as_rows_are(model_of: Models, examples: int) -> None:
     scorer = Scorer(model_of("logreg_exact", "everything"))
