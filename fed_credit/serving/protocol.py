@@ -93,10 +93,14 @@ def limited_protocol(headers_s: float, body_s: float) -> type[HttpToolsProtocol]
             self._refuse(b"408 Request Timeout", 408, "The request did not arrive in time.")
 
         def _refuse(self, line: bytes, status: int, reason: str) -> None:
-            body = Refusal(status, reason).answer().body
-            # In the midst of an answer another one would be taken for a part of it.
+            # Only where it will be taken for the answer to this request, and there is none yet.
             cycle = self.cycle
-            if cycle is None or not cycle.response_started or cycle.response_complete:
+            if self._reading:
+                awaited = cycle is None or cycle.response_complete
+            else:
+                awaited = cycle is not None and not cycle.response_started
+            if awaited:
+                body = Refusal(status, reason).answer().body
                 self.transport.write(_HEAD % (line, len(body)) + body)
             self.transport.close()
 

@@ -215,6 +215,12 @@ def test_slow_headers_and_bodies_are_given_up(service: Any) -> None:
     assert time.monotonic() - start < 10
 
 
+def test_an_answer_before_the_body_is_the_only_one(service: Any) -> None:
+    head = b"POST /v1/score HTTP/1.1\r\nHost: bank\r\nContent-Length: 900\r\n\r\n{"
+    told = _talk(service.port, head)
+    assert told.startswith(b"HTTP/1.1 401") and told.count(b"HTTP/1.1") == 1
+
+
 def test_a_body_may_come_in_pieces(service: Any) -> None:
     body = json.dumps({"loan": service.place.loan()}).encode()
     close = "Connection: close"
