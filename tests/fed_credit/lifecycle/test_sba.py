@@ -41,6 +41,6 @@ def test_ten_years_under_one_model(tmp_path: Path) -> None:
     assert years[2005].auc.value < 0.55
     assert "amount_band" in [name for name, _, _ in drifted(years[2005])]
     # No label of 2004 was there when 2006 began, and what came later would have helped.
-    assert years[2006].matured < 3000
+    assert years[2006].matured < 4500
     assert years[2005].hindsight is not None and years[2005].hindsight.lo > 0.1
     assert "SBA" in render_sba(history)
