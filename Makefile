@@ -32,11 +32,14 @@ deploy-demo: $(CORE) ## try a deployment on this machine: a SuperLink, three ban
 demo-loop: $(CORE) ## go once around: train, serve, score, drift, alert, retrain, promote
 	@$(BIN)/fed-credit lifecycle demo $(ARGS)
 
-test: $(DEV) ## run the tests but the slow ones
-	@$(BIN)/python -m pytest -q -m "not slow" $(ARGS)
+# A file's tests stay together, since they share what is slow to make.
+PYTEST := $(BIN)/python -m pytest -q -n auto --maxprocesses=4 --dist loadfile
+
+test: $(DEV) ## run the tests but the slow ones, on all processors (up to four)
+	@$(PYTEST) -m "not slow" $(ARGS)
 
 test-all: $(DEV) ## run all tests
-	@$(BIN)/python -m pytest -q $(ARGS)
+	@$(PYTEST) $(ARGS)
 
 lint: $(DEV) ## check style, format, types and the direction of imports
 	@$(BIN)/ruff check --quiet .

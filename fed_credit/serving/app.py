@@ -6,7 +6,6 @@ import asyncio
 import gc
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
-from importlib.util import find_spec
 from typing import Any
 
 from fastapi import FastAPI, Request, Response
@@ -63,7 +62,7 @@ def bank_app(state: BankState, parent: int | None = None) -> FastAPI:
     async def openapi() -> Response:
         return Response(described(state), media_type="application/json")
 
-    if state.settings.pages and find_spec("fed_credit.serving.pages.bank") is not None:
+    if state.settings.pages:
         from fed_credit.serving.pages.bank import bank_pages
 
         app.include_router(bank_pages(state))

@@ -263,7 +263,7 @@ def test_late_fields_need_a_word_and_leave_a_warning(folder: Path) -> None:
 def test_warnings_for_the_reader(folder: Path) -> None:
     frame = records()
     frame.loc[frame["bank"] == "south", "status"] = "paid"
-    out_of_time = SplitSpec(SplitKind.OUT_OF_TIME, 0.2, 0.2, None, None)
+    out_of_time = SplitSpec(SplitKind.OUT_OF_TIME, 0.2, 0.2, None, None, embargo=True)
     frame["amount"] = frame["amount"].replace("rubbish", "")
     short = frame[frame["decided"].between("2016-01-01", "2017-06-30")]
     data = load(
@@ -368,7 +368,7 @@ def test_one_outcome_only_is_nothing_to_learn_from(folder: Path) -> None:
 
 
 def test_the_built_in_data_load_out_of_time(folder: Path) -> None:
-    split = SplitSpec(SplitKind.OUT_OF_TIME, 0.25, 0.2, None, None)
+    split = SplitSpec(SplitKind.OUT_OF_TIME, 0.25, 0.2, None, None, embargo=True)
     made = spec(
         folder,
         source=SourceKind.SYNTHETIC,
