@@ -1,9 +1,10 @@
 """How a worker's decisions get into the log before they are answered.
 
-Decisions that come while others are being written make up the next transaction, which a process of
-the log's own writes (:mod:`fed_credit.serving.log_process`). A single one that nobody else waits
-for is written at once, where the disk is quick: then the way to another process costs more. And if
-that process is gone, :class:`~fed_credit.decision_log.committer.GroupCommitter` does it all.
+They are sent, a few at a time, to a process of the log's own, and what comes there while a
+transaction is written makes up the next one (:mod:`fed_credit.serving.log_process`). A single one
+that nobody else waits for is written at once, where the disk is quick: then the way to another
+process costs more. And if that process is gone,
+:class:`~fed_credit.decision_log.committer.GroupCommitter` does it all.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ import socket
 import subprocess
 import sys
 import time
+from collections import deque
 from collections.abc import Callable, Sequence
 from typing import cast
 
@@ -27,12 +29,12 @@ from fed_credit.errors import (
     OverloadError,
     StorageError,
 )
-from fed_credit.serving.log_process import DUPLICATE, FAILED, HEADER, packed
+from fed_credit.serving.log_process import DUPLICATE, FAILED, packed, split
 from fed_credit.storage.files import OccupiedError
 
 log = logging.getLogger("fed_credit.serving")
 
-_MOST_AT_ONCE = 512
+_AT_ONCE = 4  # requests in a message: it is on its way while the next ones are decided
 _MOST_WAITING = 10_000
 _QUICK_S = 0.002  # as long as the loop may be held up
 _TRY_AGAIN = 64
@@ -61,8 +63,8 @@ class Committer:
         self.process: subprocess.Popen[bytes] | None = None
         """The log's own process."""
         self._waiting: list[_Waiting] = []
-        self._rows = 0
-        self._flight: list[_Waiting] = []
+        self._flights: deque[list[_Waiting]] = deque()
+        self._rows = 0  # that wait or are on their way
         self._due = False
         self._failed = False
         self._slow = 0  # single decisions that the other process writes, until the loop tries again
@@ -107,7 +109,11 @@ class Committer:
         done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._waiting.append((decisions, done))
         self._rows += len(decisions)
-        self._send_soon()
+        if len(self._waiting) >= _AT_ONCE:
+            self._send()
+        elif not self._due:
+            self._due = True
+            asyncio.get_running_loop().call_soon(self._rest)
         await done
 
     async def writable(self) -> bool:
@@ -119,7 +125,7 @@ class Committer:
 
     async def close(self) -> None:
         """Write what waits, and end the log's process."""
-        while self._flight or self._waiting or self._tasks:
+        while self._flights or self._waiting or self._tasks:
             await asyncio.sleep(0.005)
         line, self._line = self._line, None
         if line is not None:
@@ -133,26 +139,20 @@ class Committer:
     def _ready(self, line: _Line) -> None:
         self._line = line
 
-    def _send_soon(self) -> None:
-        """Write what waits, after the requests that came along have put theirs."""
-        if self._waiting and not self._flight and not self._due:
-            self._due = True
-            asyncio.get_running_loop().call_soon(self._send)
+    def _rest(self) -> None:
+        """Write what is left of the requests that came along."""
+        self._due = False
+        if not self._waiting or self._line is None:
+            return
+        alone = self.active <= 1 and len(self._waiting) == 1 and not self._flights
+        if not (alone and self._written_now(self._waiting[0])):
+            self._send()
 
     def _send(self) -> None:
-        """Write what waits: here if it is the only thing to do, else by the other process."""
-        self._due = False
-        if self._line is None or self._flight or not self._waiting:
-            return
-        if self.active <= 1 and len(self._waiting) == 1 and self._written_now(self._waiting[0]):
-            return
-        taken = rows = 0
-        while taken < len(self._waiting) and rows < _MOST_AT_ONCE:
-            rows += len(self._waiting[taken][0])
-            taken += 1
-        self._flight, self._waiting = self._waiting[:taken], self._waiting[taken:]
-        self._rows -= rows
-        values = [tuple(vars(one).values()) for given, _ in self._flight for one in given]
+        assert self._line is not None
+        flight, self._waiting = self._waiting, []
+        self._flights.append(flight)
+        values = [tuple(vars(one).values()) for given, _ in flight for one in given]
         self._line.transport.write(packed(values))
 
     def _written_now(self, waiting: _Waiting) -> bool:
@@ -171,34 +171,34 @@ class Committer:
         self._failed = error is not None and not isinstance(error, DuplicateError)
         if time.perf_counter() - start > _QUICK_S:
             self._slow = _TRY_AGAIN
-        self._waiting, self._rows = [], 0
-        _settle([waiting], error)
+        self._waiting = []
+        self._settle([waiting], error)
         return True
 
     def _told(self, outcome: int, words: str) -> None:
-        """Tell those who wait what became of what was sent, and send what came meanwhile."""
-        flight, self._flight = self._flight, []
+        """Tell those whose decisions were sent first what became of them."""
+        flight = self._flights.popleft()
         if outcome == DUPLICATE and len(flight) > 1:
             self._write_here(flight)  # one is at fault; each for itself, so that others are not
-        else:
-            self._failed = outcome == FAILED
-            error: FedCreditError | None = None
-            if outcome == DUPLICATE:
-                error = DuplicateError(words)
-            elif outcome == FAILED:
-                error = StorageError(words)
-            _settle(flight, error)
-        self._send_soon()
+            return
+        self._failed = outcome == FAILED
+        error: FedCreditError | None = None
+        if outcome == DUPLICATE:
+            error = DuplicateError(words)
+        elif outcome == FAILED:
+            error = StorageError(words)
+        self._settle(flight, error)
 
     def _lost(self) -> None:
         """Go on without the other process."""
         if self._line is not None:
             log.error("The log's process ended; this one writes decisions from now on.")
         self._line = None
-        flight, self._flight = self._flight, []
-        # It may have written them, so they are not written again, and not answered.
-        _settle(flight, StorageError("The log's process ended while it wrote."))
-        waiting, self._waiting, self._rows = self._waiting, [], 0
+        # It may have written these, so they are not written again, and not answered.
+        while self._flights:
+            words = "The log's process ended while it wrote."
+            self._settle(self._flights.popleft(), StorageError(words))
+        waiting, self._waiting = self._waiting, []
         self._write_here(waiting)
 
     def _write_here(self, waiting: Sequence[_Waiting]) -> None:
@@ -213,17 +213,17 @@ class Committer:
             await self._here.put(*waiting[0])
         except FedCreditError as found:
             error = found
-        _settle([waiting], error)
+        self._settle([waiting], error)
 
-
-def _settle(waiting: Sequence[_Waiting], error: FedCreditError | None) -> None:
-    for _, done in waiting:
-        if done.done():  # its request is gone
-            continue
-        if error is None:
-            done.set_result(None)
-        else:
-            done.set_exception(error)
+    def _settle(self, waiting: Sequence[_Waiting], error: FedCreditError | None) -> None:
+        for decisions, done in waiting:
+            self._rows -= len(decisions)
+            if done.done():  # its request is gone
+                continue
+            if error is None:
+                done.set_result(None)
+            else:
+                done.set_exception(error)
 
 
 class _Line(asyncio.Protocol):
@@ -246,12 +246,7 @@ class _Line(asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         self._pieces += data
-        while len(self._pieces) >= HEADER:
-            end = HEADER + int.from_bytes(self._pieces[:HEADER], "big")
-            if len(self._pieces) < end:
-                return
-            message = bytes(self._pieces[HEADER:end])
-            del self._pieces[:end]
+        for message in split(self._pieces):
             if self._first:
                 self._first = False
                 self._is_ready(self)

@@ -11,15 +11,20 @@ import marshal
 import signal
 import socket
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, closing
 from typing import Any
 
 from fed_credit.decision_log.log import DecisionLog
 from fed_credit.decision_log.records import Decision, decision_row
 from fed_credit.errors import DuplicateError, FedCreditError
+from fed_credit.storage.checkpoints import Checkpoints
+from fed_credit.storage.engines import file_of
 
 HEADER = 4
 """Bytes of a message's length, the most significant first."""
+
+_MOST_BYTES = 1 << 20  # read at once; so much at most makes up a transaction
 
 WRITTEN, DUPLICATE, FAILED = 0, 1, 2
 """What became of decisions."""
@@ -34,6 +39,8 @@ def packed(values: Any) -> bytes:
 def main(arguments: Sequence[str]) -> None:
     """Write what comes over a socket, until its other end is closed.
 
+    What comes while a transaction is written makes up the next one.
+
     Parameters
     ----------
     arguments : sequence of str
@@ -44,42 +51,61 @@ def main(arguments: Sequence[str]) -> None:
     # what it was given is written.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
-    with (
-        socket.socket(fileno=int(descriptor)) as line,
-        DecisionLog.open(where, durable=durable == "1") as log,
-    ):
+    with ExitStack() as stack:
+        line = stack.enter_context(socket.socket(fileno=int(descriptor)))
+        log = stack.enter_context(DecisionLog.open(where, durable=durable == "1"))
+        file = file_of(where)
+        if file is not None:
+            stack.enter_context(closing(Checkpoints(file)))
         line.setblocking(True)
         line.sendall(packed((WRITTEN, "")))  # ready
-        while (message := _read(line)) is not None:
-            line.sendall(packed(_written(log, marshal.loads(message))))
+        for messages in _arriving(line):
+            answers = _written(log, [marshal.loads(message) for message in messages])
+            try:
+                line.sendall(b"".join(map(packed, answers)))
+            except ConnectionError:  # the worker was killed
+                return
 
 
-def _written(log: DecisionLog, given: list[tuple[Any, ...]]) -> tuple[int, str]:
+def _written(log: DecisionLog, messages: list[list[tuple[Any, ...]]]) -> list[tuple[int, str]]:
+    """Write messages in one transaction, and say what became of each."""
     try:
-        log.write([decision_row(Decision(*one)) for one in given])
+        log.write([decision_row(Decision(*one)) for given in messages for one in given])
     except DuplicateError as error:
-        return DUPLICATE, str(error)
+        if len(messages) > 1:  # each for itself, so that one's trouble is not the others'
+            return [answer for given in messages for answer in _written(log, [given])]
+        return [(DUPLICATE, str(error))]
     except FedCreditError as error:
-        return FAILED, str(error)
-    return WRITTEN, ""
+        return [(FAILED, str(error))] * len(messages)
+    return [(WRITTEN, "")] * len(messages)
 
 
-def _read(line: socket.socket) -> bytes | None:
-    head = _exactly(line, HEADER)
-    return None if head is None else _exactly(line, int.from_bytes(head, "big"))
-
-
-def _exactly(line: socket.socket, length: int) -> bytes | None:
+def _arriving(line: socket.socket) -> Iterator[list[bytes]]:
+    """Give all whole messages that are there, at least one, until the other end is closed."""
     pieces = bytearray()
-    while len(pieces) < length:
+    while True:
         try:
-            piece = line.recv(min(length - len(pieces), 1 << 20))
+            piece = line.recv(_MOST_BYTES)
         except ConnectionError:  # the worker was killed
-            return None
+            return
         if not piece:
-            return None
+            return
         pieces += piece
-    return bytes(pieces)
+        if messages := split(pieces):
+            yield messages
+
+
+def split(pieces: bytearray) -> list[bytes]:
+    """Take the whole messages out of what came."""
+    messages, start = [], 0
+    while len(pieces) - start >= HEADER:
+        end = start + HEADER + int.from_bytes(pieces[start : start + HEADER], "big")
+        if len(pieces) < end:
+            break
+        messages.append(bytes(pieces[start + HEADER : end]))
+        start = end
+    del pieces[:start]
+    return messages
 
 
 if __name__ == "__main__":
