@@ -18,6 +18,7 @@ from typing import Any
 from fed_credit.errors import FedCreditError
 from fed_credit.serving.access import Caller, check_origin, check_role, unknown
 from fed_credit.serving.answers import Answer, Headers, Refusal
+from fed_credit.serving.protocol import WHOLE
 from fed_credit.serving.state import ServiceState
 
 Scope = MutableMapping[str, Any]
@@ -74,6 +75,7 @@ class Edge:
         self._score = score
         self._common = _COMMON + ((_STRICT_TRANSPORT,) if state.settings.secure else ())
         self._direct = (*self._common, _NO_STORE, _NOTHING_LOADS, _JSON_TYPE)
+        self._direct_lines = lines_of(self._direct)
         self._lines = AccessLog() if state.settings.access_log else None
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -106,7 +108,7 @@ class Edge:
             answer = Refusal(500, "The service could not answer; its log says why.").answer()
         if not begun:
             begun.append(answer.status)
-            await self._send(answer, send)
+            await self._send(answer, scope, send)
         self._note(scope, _route(scope), begun[0], start, caller)
 
     def _completing(self, send: Send, begun: list[int]) -> Send:
@@ -158,7 +160,13 @@ class Edge:
                 made.append(header)
         return made
 
-    async def _send(self, answer: Answer, send: Send) -> None:
+    async def _send(self, answer: Answer, scope: Scope, send: Send) -> None:
+        whole = scope.get("extensions", {}).get(WHOLE)
+        head = self._direct_lines
+        if answer.headers:
+            head += lines_of(answer.headers)
+        if whole is not None and whole(answer.status, head, answer.body):
+            return
         length = (b"content-length", b"%d" % len(answer.body))
         headers = [*self._direct, *answer.headers, length]
         await send({"type": "http.response.start", "status": answer.status, "headers": headers})
@@ -172,6 +180,11 @@ class Edge:
         if self._lines is not None:
             who = None if caller is None else caller.key
             self._lines.note(scope["method"], route, status, seconds, who)
+
+
+def lines_of(headers: Headers) -> bytes:
+    """Return headers as they are sent."""
+    return b"".join(b"%s: %s\r\n" % header for header in headers)
 
 
 def too_often(wait: float) -> Refusal:

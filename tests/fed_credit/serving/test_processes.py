@@ -61,7 +61,7 @@ def test_it_does_not_start_without_a_key(place: Any) -> None:
     ring = KeyRing.load(place.home / "api_keys.json")
     for key in ring.keys():  # noqa: SIM118 - not a mapping
         ring.revoke(key.id)
-    assert "holds no key; make one with fed-credit keys add" in _check(place)
+    assert "holds no key; make one with fed-credit keys add --name" in _check(place)
 
 
 @pytest.mark.parametrize("name", ["api_keys.json", "registry.db", "decisions.db"])
@@ -231,6 +231,24 @@ def test_a_body_may_come_in_pieces(service: Any) -> None:
     chunks = b"".join(b"%x\r\n%s\r\n" % (len(p), p) for p in (body[:9], body[9:])) + b"0\r\n\r\n"
     told = _talk(service.port, _request(service, chunks, "Transfer-Encoding: chunked", close))
     assert told.startswith(b"HTTP/1.1 200")
+
+
+def test_an_answer_in_one_piece_is_that_of_asgi(service: Any, bank: Any) -> None:
+    body = {"loan": service.place.loan()}
+    near = bank.client.post("/v1/score", json=body, headers=bank.headers())
+    with httpx.Client(base_url=service.url, headers=service.headers()) as client:
+        for _ in range(3):  # on one connection
+            far = client.post("/v1/score", json=body)
+            assert {*far.headers} == {*near.headers, "date"}
+            assert all(far.headers[name] == near.headers[name] for name in near.headers)
+            assert far.json()["pd"] == near.json()["pd"]
+    whole = json.dumps(body).encode()
+    old = _request(service, whole, length=len(whole)).replace(b"HTTP/1.1", b"HTTP/1.0")
+    told = _talk(service.port, old)  # which is closed after it
+    assert told.startswith(b"HTTP/1.1 200") and told.endswith(b"}")
+    head = _request(service, b"", length=0).replace(b"POST", b"HEAD")
+    told = _talk(service.port, head.replace(b"\r\n\r\n", b"\r\nConnection: close\r\n\r\n"))
+    assert told.startswith(b"HTTP/1.1 405") and told.endswith(b"\r\n\r\n")
 
 
 def test_chunks_without_end_are_refused(service: Any) -> None:
