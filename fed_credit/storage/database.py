@@ -40,6 +40,7 @@ class Database:
         self.engine = engine
         self.where = where
         self._file = file
+        self._identity = None if file is None else _identity(file)
         self.dialect = engine.dialect.name
         self._failures: type[Exception] = engine.dialect.loaded_dbapi.Error
 
@@ -112,8 +113,9 @@ class Database:
         Raises
         ------
         StorageError
-            Here and in :meth:`writing`: if the database fails.
+            Here and in :meth:`writing`: if the database fails, or its file is another by now.
         """
+        self._check_place()
         with explained(self.where), self.engine.connect() as connection:
             if self._file is None:
                 connection = connection.execution_options(isolation_level="REPEATABLE READ")
@@ -128,6 +130,7 @@ class Database:
         each other at the head of a chain (:func:`fed_credit.storage.chain.head`).
         """
         with explained(self.where), writing_alone(self._file), self.engine.connect() as connection:
+            self._check_place()
             writer = connection.execution_options(begin="BEGIN IMMEDIATE")
             with writer.begin():
                 yield writer
@@ -151,6 +154,7 @@ class Database:
             If a column that is unique would hold a value twice.
         """
         with explained(self.where, self._failures), writing_alone(self._file, wait=wait):
+            self._check_place()
             connection = self.engine.raw_connection()
             try:
                 cursor = connection.cursor()
@@ -173,6 +177,18 @@ class Database:
                 finally:
                     connection.close()
 
+    def _check_place(self) -> None:
+        """Refuse a file that was removed or replaced.
+
+        Its connections go on in what no path leads to any more, and all that is written goes when
+        the last of them is closed.
+        """
+        if self._file is not None and _identity(self._file) != self._identity:
+            raise StorageError(
+                f"{self.where} was removed or replaced while it was in use; put it back, or start"
+                " again with the one that is there."
+            )
+
     def _check(self, layout: Layout, create: bool) -> None:
         with self.reading() as connection:
             there = _format(connection, layout.name)
@@ -187,6 +203,15 @@ class Database:
                 f"{self.where} has format {there}, and this version of Fed Credit reads"
                 f" {layout.format}; use the version that it goes with."
             )
+
+
+def _identity(file: Path) -> tuple[int, int] | None:
+    """Return what tells a file from another one in its place; None where there is none."""
+    try:
+        there = file.stat()
+    except OSError:
+        return None
+    return there.st_dev, there.st_ino
 
 
 def _format(connection: Connection, name: str) -> int | None:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import shutil
 import sqlite3
 import stat
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -13,6 +15,7 @@ import pytest
 from sqlalchemy import text
 
 from fed_credit.decision_log.log import DecisionLog
+from fed_credit.decision_log.records import Decision
 from fed_credit.decision_log.tables import LAYOUT as LOG
 from fed_credit.errors import ConfigurationError, StorageError
 from fed_credit.registry.tables import LAYOUT as REGISTRY
@@ -76,6 +79,42 @@ def test_what_is_no_database_is_damaged(tmp_path: Path) -> None:
     file.write_bytes(b"nothing of the kind" * 100)
     with pytest.raises(StorageError, match="is damaged, or no database"):
         Database.open(file, LOG, create=True)
+
+
+def test_a_file_that_was_removed_or_replaced_is_neither_read_nor_written_on(
+    tmp_path: Path,
+) -> None:
+    """SQLite itself would go on in the file that nobody finds again, and say that all is well."""
+    file, aside = tmp_path / "decisions.db", tmp_path / "aside.db"
+    decision = Decision(
+        id="a",
+        time=now(),
+        application=None,
+        model=1,
+        model_sha256="f" * 64,
+        inputs={},
+        model_pd=0.1,
+        pd=0.1,
+        score=500,
+        grade="B",
+        verdict="approve",
+        reasons=(),
+        key="k1",
+        shadow=None,
+    )
+    with DecisionLog.open(file, create=True) as log:
+        log.append([decision])
+        file.rename(aside)
+        for use in (lambda: log.append([replace(decision, id="b")]), log.counts):
+            with pytest.raises(StorageError, match="was removed or replaced while it was in use"):
+                use()
+        shutil.copy(aside, file)
+        with pytest.raises(StorageError, match="was removed or replaced while it was in use"):
+            log.check_writable()
+        aside.replace(file)  # the file itself is back
+        log.append([replace(decision, id="b")])
+    with DecisionLog.open(file) as log:
+        assert log.counts()["decisions"] == 2 and log.verify() == []
 
 
 @pytest.mark.parametrize(
