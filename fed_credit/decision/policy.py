@@ -27,6 +27,8 @@ class Verdict(StrEnum):
 VERDICTS = tuple(Verdict)
 """In the order of their codes."""
 
+_MOST_POINTS = 1_000_000  # so that no PD's score leaves the whole numbers
+
 
 @dataclass
 class _Body:
@@ -81,8 +83,17 @@ class DecisionPolicy:
             )
         if self.reasons < 0:
             raise ConfigurationError(f"decision.reasons={self.reasons} must be 0 or more.")
-        if not (self.points.pdo > 0 and self.points.base_odds > 0):
-            raise ConfigurationError("decision.points needs a pdo and base_odds above 0.")
+        points = self.points
+        if not (0 < points.pdo <= _MOST_POINTS and 0 < points.base_odds < math.inf):
+            raise ConfigurationError(
+                f"decision.points needs base_odds above 0, and a pdo above 0 and up to"
+                f" {_MOST_POINTS:,}."
+            )
+        if not abs(points.base_score) <= _MOST_POINTS:
+            raise ConfigurationError(
+                f"decision.points.base_score={points.base_score} is no score; choose one up to"
+                f" {_MOST_POINTS:,}."
+            )
 
     def verdicts(self, pd: np.ndarray) -> np.ndarray:
         """Return the code of each PD's verdict in :data:`VERDICTS`, ``(n,) int8``."""

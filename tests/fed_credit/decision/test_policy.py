@@ -55,6 +55,11 @@ def test_what_was_written_is_read() -> None:
         ({"decline_from": 0.05}, "what is approved cannot be declined"),
         ({"reasons": -1}, "reasons=-1"),
         ({"points": ScaleSpec(0.0, 600.0, 50.0)}, "pdo"),
+        ({"points": ScaleSpec(math.inf, 600.0, 50.0)}, "pdo"),
+        ({"points": ScaleSpec(1e300, 600.0, 50.0)}, "pdo"),
+        ({"points": ScaleSpec(20.0, math.nan, 50.0)}, "base_score=nan"),
+        ({"points": ScaleSpec(20.0, 1e30, 50.0)}, "base_score=1e"),
+        ({"points": ScaleSpec(20.0, 600.0, math.inf)}, "base_odds"),
     ],
 )
 def test_what_makes_no_sense_is_refused(changed: dict[str, Any], word: str) -> None:
