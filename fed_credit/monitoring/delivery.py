@@ -138,7 +138,8 @@ def _lines(path: Path) -> list[dict[str, Any]]:
         text = path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
         raise DataError(f"{path} cannot be read ({error}); restore or move it.") from None
-    whole = text[: text.rfind("\n") + 1].splitlines()
+    # Not at every sign that ends a line for Unicode: JSON leaves those within a name as they are.
+    whole = text.split("\n")[:-1]
     try:
         found = [json.loads(line) for line in whole if line]
         if not all(isinstance(line["id"], str) for line in found):

@@ -49,7 +49,7 @@ def post(webhook: WebhookSpec, body: dict[str, Any]) -> str | None:
             headers = {"Content-Type": "application/json", **signed(webhook, content)}
             try:
                 status = client.post(webhook.url, content=content, headers=headers).status_code
-            except httpx.HTTPError as error:
+            except (httpx.HTTPError, httpx.InvalidURL) as error:
                 trouble = type(error).__name__
                 continue
             if 200 <= status < 300:

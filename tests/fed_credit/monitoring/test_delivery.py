@@ -138,6 +138,16 @@ def test_a_line_that_was_cut_off_is_written_anew(tmp_path: Path, settings: Monit
         deliver(tmp_path, _report(settings, _alert("a")), settings.webhook)
 
 
+def test_a_label_may_hold_what_ends_a_line_for_unicode(
+    tmp_path: Path, settings: MonitorSpec, server: Server
+) -> None:
+    webhook = _webhook(settings, server.url)
+    odd = _report(settings, _alert("\u2028 and \x85"))
+    assert deliver(tmp_path, odd, webhook).sent == 1
+    again = deliver(tmp_path, odd, webhook)
+    assert (again.raised, again.sent) == (0, 0)
+
+
 def test_a_webhook_gets_new_alerts_signed(
     tmp_path: Path, settings: MonitorSpec, server: Server, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -217,6 +227,8 @@ def test_a_report_lies_by_its_day_and_as_the_latest(tmp_path: Path, settings: Mo
     [
         ("ftp://here/x", "begins with https://HOST"),
         ("https://", "begins with https://HOST"),
+        ("https://example.org:99999/x", "begins with https://HOST"),
+        ("https://example.org:port/x", "begins with https://HOST"),
         ("http://example.org/x", "in the clear"),
         ("https://me:word@example.org/x", "user or password"),
     ],
