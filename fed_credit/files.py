@@ -29,8 +29,10 @@ def replacing(path: Path) -> Iterator[Path]:
     Raises
     ------
     FedCreditError
-        If it cannot be written: no space, no permission, not a folder.
+        If it cannot be written: no space, no permission, not a folder, no name.
     """
+    if not path.name:
+        raise FedCreditError(f"{path} is a folder without a name of its own; name a file in it.")
     temporary = path.with_name(f".{path.name}.{os.getpid()}.part")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -50,8 +52,8 @@ def replacing(path: Path) -> Iterator[Path]:
 
 def _unwritable(path: Path, error: OSError) -> FedCreditError:
     return FedCreditError(
-        f"{path} cannot be written ({error.strerror or error}); free space, or choose another"
-        " folder with run_dir=FOLDER."
+        f"{path} cannot be written ({error.strerror or error}); free space, mend its"
+        " permissions, or name another place."
     )
 
 

@@ -84,9 +84,15 @@ def test_what_a_killed_process_left_is_no_obstacle(tmp_path):
 
 def test_a_file_where_a_folder_is_needed_is_one_sentence(tmp_path):
     (tmp_path / "taken").write_text("a file")
-    with pytest.raises(FedCreditError, match=r"cannot be written .*run_dir=FOLDER"):
+    with pytest.raises(FedCreditError, match=r"cannot be written .*name another place"):
         write_text(tmp_path / "taken" / "file.txt", "text")
     assert (tmp_path / "taken").read_text() == "a file"
+
+
+def test_a_place_without_a_name_is_one_sentence():
+    for place in (".", "/"):
+        with pytest.raises(FedCreditError, match="name a file in it"):
+            write_text(Path(place), "text")
 
 
 def test_a_folder_where_a_file_is_wanted_is_kept(tmp_path):
