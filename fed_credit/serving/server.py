@@ -136,7 +136,7 @@ def check(service: Service) -> None:
                 secret.append(Path(where))
     made = KeyRing.load(keys).keys()
     if all(key.revoked is not None for key in made):
-        raise ServingError(f"{keys} holds no key; make one with fed-credit keys add NAME.")
+        raise ServingError(f"{keys} holds no key; make one with fed-credit keys add --name NAME.")
     for path in secret:
         if stat.S_IMODE(path.stat().st_mode) & 0o077:
             raise ServingError(
