@@ -100,9 +100,9 @@ def _parser() -> Parser:
 def _day(text: str | None) -> np.datetime64:
     import numpy as np
 
-    from fed_credit.data.target import parse_date
+    from fed_credit.data.target import parse_past_date
 
-    return np.datetime64("today", "D") if text is None else parse_date("--as-of", text)
+    return np.datetime64("today", "D") if text is None else parse_past_date("--as-of", text)
 
 
 def _simulation(overrides: Sequence[str]) -> SimulationSpec:

@@ -325,6 +325,7 @@ def _check_webhook(webhook: WebhookSpec) -> None:
         return
     try:
         parts = urlsplit(webhook.url)
+        _ = parts.port  # raises for one that is none
         host, secret = parts.hostname, parts.password is not None or parts.username is not None
     except ValueError:
         host, secret, parts = None, False, urlsplit("")

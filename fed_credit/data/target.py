@@ -90,6 +90,24 @@ def parse_date(key: str, text: str) -> np.datetime64:
     return np.datetime64(day.strftime("%Y-%m-%d"), "D")
 
 
+def parse_past_date(key: str, text: str) -> np.datetime64:
+    """Return a date, as :func:`parse_date`, up to which things are said to be known.
+
+    Raises
+    ------
+    ConfigurationError
+        Also if it has not come: loans whose window is still open would count as good.
+    """
+    day = parse_date(key, text)
+    # Where the user is, it may be tomorrow already.
+    if day > np.datetime64("today", "D") + 1:
+        raise ConfigurationError(
+            f"{key} {text} has not come yet, and what happens until then is not known; give today"
+            " or a day before."
+        )
+    return day
+
+
 def label(frame: pd.DataFrame, schema: Schema, spec: TargetSpec) -> Labels:
     """Label loans as bad (1) or good (0), or say why they have no label.
 

@@ -16,7 +16,7 @@ from fed_credit.config.spec import CsvSpec, InstitutionSpec, MappingSpec, Source
 from fed_credit.data.every_loan import EveryLoan, read_every_loan
 from fed_credit.data.records import RejectedRowsError
 from fed_credit.data.schema import KnownAt, Schema, load_schema
-from fed_credit.data.target import parse_date
+from fed_credit.data.target import parse_past_date
 from fed_credit.decision_log.log import DecisionLog
 from fed_credit.errors import ConfigurationError, DataError
 from fed_credit.files import write_text
@@ -134,7 +134,7 @@ def read_loans(
     FedCreditError
         If they cannot be read.
     """
-    parse_date("--as-of", as_of)
+    parse_past_date("--as-of", as_of)
     own = scorer.model.schema if schema is None else _like(load_schema(schema), scorer)
     names = [feature.name for feature in scorer.model.artefact.model.features]
     # What is known late is in the model because those who trained it agreed to it.

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from fed_credit.config.spec import TargetSpec
 from fed_credit.data.schema import Field, Kind, Roles, Schema
-from fed_credit.data.target import LabelState, add_months, label, parse_date
+from fed_credit.data.target import LabelState, add_months, label, parse_date, parse_past_date
 from fed_credit.errors import ConfigurationError, SchemaError
 
 FIELDS = {
@@ -124,3 +124,12 @@ def test_months_are_added_as_the_calendar_has_them(date: object, months: int) ->
 def test_a_configured_date_is_spelled_in_full(text: str) -> None:
     with pytest.raises(ConfigurationError, match=r"data\.x=.* is not a date"):
         parse_date("data.x", text)
+
+
+def test_what_has_not_come_is_not_known() -> None:
+    today = np.datetime64("today", "D")
+    assert parse_past_date("--as-of", str(today)) == today
+    with pytest.raises(ConfigurationError, match="has not come yet"):
+        parse_past_date("--as-of", str(today + 2))
+    with pytest.raises(ConfigurationError, match="is not a date"):
+        parse_past_date("--as-of", "soon")
