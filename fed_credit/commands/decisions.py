@@ -158,7 +158,7 @@ def _tell(decision: Decision, overrides: Sequence[Override]) -> None:
         f" score {decision.score}, grade {decision.grade}"
     )
     for reason in decision.reasons:
-        print(f"- {reason['en']}")
+        print(f"- {one_line(reason['en'])}")
     print("Inputs:")
     for name, value in decision.inputs.items():
         print(f"  {one_line(name)}: {one_line(json.dumps(value, ensure_ascii=False))}")
@@ -166,4 +166,5 @@ def _tell(decision: Decision, overrides: Sequence[Override]) -> None:
         shadow = ", ".join(f"{key} {value}" for key, value in decision.shadow.items())
         print(f"The challenger would have said: {shadow}")
     for one in overrides:
-        print(f"Override of {one.time} by {one.actor}: {one.verdict}. {one.reason}")
+        who, why = one_line(one.actor), one_line(one.reason, 2_000)
+        print(f"Override of {one.time} by {who}: {one.verdict}. {why}")

@@ -69,7 +69,7 @@ def run_command(arguments: Sequence[str]) -> int:
 
     place, mapping = load_table(given.config, given.loans)
     places = Places.beside(given.out, given.rejected)
-    _distinct(places, given.loans)
+    _distinct(places, given.loans, given.model)
     opened, version = _model(given)
     scorer = Scorer(opened.model)
     keep = {"none": [], "all": None}.get(given.keep, given.keep.split(","))
@@ -150,8 +150,8 @@ def _parser() -> Parser:
     return parser
 
 
-def _distinct(places: Places, loans: str | None) -> None:
-    """Refuse to write over the loans, or two things into one file."""
+def _distinct(places: Places, loans: str | None, model: Path | None) -> None:
+    """Refuse to write over the loans or the model, or two things into one file."""
     named = [places.loans, places.rejected, places.summary]
     whole = [path.absolute() for path in named]
     if len(set(whole)) < len(whole):
@@ -159,6 +159,10 @@ def _distinct(places: Places, loans: str | None) -> None:
     for path in named:
         if loans is not None and path.exists() and path.samefile(loans):
             raise ConfigurationError(f"{path} is the table to be scored; write to another file.")
+        if model is not None and path.exists() and model.exists() and path.samefile(model):
+            raise ConfigurationError(f"{path} is the model; write to another file.")
+        if path.is_dir():
+            raise ConfigurationError(f"{path} is a folder; name a file in it.")
 
 
 def _model(given: argparse.Namespace) -> tuple[Opened, int | None]:

@@ -11,6 +11,7 @@ import pyarrow.parquet as pq
 
 from fed_credit.decision_log.log import DecisionLog
 from fed_credit.decision_log.records import Decision
+from fed_credit.errors import ConfigurationError
 from fed_credit.files import replacing
 
 _AT_ONCE = 10_000
@@ -58,9 +59,13 @@ def export_decisions(log: DecisionLog, path: Path, since: str | None, until: str
 
     Raises
     ------
+    ConfigurationError
+        If its name does not end in ``.parquet``: that of the log itself would take its place.
     FedCreditError
         If the log fails, or the file cannot be written.
     """
+    if path.suffix.lower() not in (".parquet", ".pq"):
+        raise ConfigurationError(f"--out {path} is no name of a Parquet file; end it in .parquet.")
     written = 0
     with replacing(path) as temporary:
         os.close(os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600))

@@ -14,6 +14,7 @@ from fed_credit.errors import DecisionLogError
 from fed_credit.storage.database import Database
 
 _IDS_AT_ONCE = 500  # in one question
+_ALL = 2**63 - 1  # the largest number that a database takes
 
 _IS_DECISION = ENTRIES.c.kind == Kind.DECISION
 _IS_OVERRIDE = ENTRIES.c.kind == Kind.OVERRIDE
@@ -54,7 +55,7 @@ def recent(
         query = query.where(ENTRIES.c.number < number)
     if verdict is not None:
         query = query.where(ENTRIES.c.verdict == verdict)
-    found = connection.scalars(query.order_by(ENTRIES.c.number.desc()).limit(most)).all()
+    found = connection.scalars(query.order_by(ENTRIES.c.number.desc()).limit(min(most, _ALL))).all()
     return [decision_of(content) for content in found]
 
 

@@ -10,6 +10,7 @@ from fed_credit.scoring.scorer import Explain
 
 LANGUAGES = ("en", "zh")
 _MOST_ROWS = 500_000
+_MOST_REASONS = 1_000  # a column each
 _MOST_SENTENCES = 2**21  # of one chunk, in each language
 
 
@@ -43,8 +44,10 @@ class BatchOptions:
     jobs: int
 
     def __post_init__(self) -> None:
-        if self.top < 0:
-            raise ConfigurationError(f"--top {self.top} makes no sense; give 0 or more.")
+        if not 0 <= self.top <= _MOST_REASONS:
+            raise ConfigurationError(
+                f"--top {self.top} makes no sense; give a number from 0 to {_MOST_REASONS}."
+            )
         if not 1 <= self.chunk_rows <= _MOST_ROWS:
             raise ConfigurationError(
                 f"--chunk-rows {self.chunk_rows} cannot be used; give a number from 1 to"

@@ -192,6 +192,8 @@ def test_an_override_is_shown_with_the_decision(
     shown = console("show", id)
     assert "by 李娜: approve. Known." in shown
     assert SECRET in shown
+    console("override", id, "--verdict", "refer", "--reason", "\x1b[2JOne\nline.")
+    assert ": refer.  [2JOne line." in console("show", id)
     assert console.json("show", id)["overrides"][0]["actor"] == "李娜"
 
 
