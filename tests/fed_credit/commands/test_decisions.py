@@ -178,6 +178,7 @@ def test_lists_are_without_inputs_unless_asked_for(
         decisions[-4].id,
         decisions[-5].id,
     ]
+    assert len(console("list", "--last", 10**30, "--json").splitlines()) == len(decisions)
     assert "--last 0 shows nothing" in console("list", "--last", 0, code=2)
 
 
@@ -211,6 +212,8 @@ def test_an_export_is_whole_and_the_owners_alone(
     assert json.loads(table["inputs"][7]) == decisions[7].inputs
     assert table["override_reason"].dropna().tolist() == ["Second."]
     assert "0 decisions" in console("export", "--out", out, "--until", "2020-01-01")
+    assert "end it in .parquet" in console("export", "--out", home / "decisions.db", code=2)
+    assert "60 decisions in the log" in console("list")
 
 
 def test_verify_and_purge(console: Console, home: Path) -> None:
