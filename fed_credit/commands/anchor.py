@@ -3,8 +3,17 @@
 from __future__ import annotations
 
 import argparse
+from typing import TYPE_CHECKING
 
 from fed_credit.errors import ConfigurationError
+
+if TYPE_CHECKING:
+    from fed_credit.storage.chain import Head
+
+WHAT_A_CHAIN_SHOWS = (
+    "The chain shows what was changed by somebody who did not write all of it anew; against that,"
+    " note the last hash elsewhere and ask for it later with --anchor."
+)
 
 _SHORTEST = 8
 _LONGEST = 64
@@ -34,3 +43,9 @@ def anchor_of(given: argparse.Namespace) -> str | None:
             " more."
         )
     return anchor
+
+
+def tell_end(end: Head) -> None:
+    """Print the last hash of a whole chain, if there is a row in it."""
+    if end.number:
+        print(f"Last hash, to note elsewhere: {end.hash}")

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from pathlib import Path
 
+from fed_credit.commands.options import add_debug, add_home
 from fed_credit.commands.parser import Parser
 
 
@@ -32,15 +32,13 @@ def run_key(arguments: Sequence[str]) -> int:
         " here, node.pub goes to the operator. A key that is there is kept.",
         allow_abbrev=False,
     )
-    parser.add_argument(
-        "--home", type=Path, default=Path(), metavar="HOME", help="the bank's home (default: here)"
-    )
+    add_home(parser, "the bank's home")
     parser.add_argument(
         "--replace",
         action="store_true",
         help="make a new pair although there is one; the old key is kept as node.key.old",
     )
-    parser.add_argument("--debug", action="store_true", help="show the traceback of every error")
+    add_debug(parser)
     given = parser.parse_args(list(arguments))
 
     from fed_credit.deploy.keys import KEY_FILE, PUBLIC_FILE, fingerprint, keep_or_make

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from pathlib import Path
 
+from fed_credit.commands.options import add_debug, add_home
 from fed_credit.commands.parser import Parser
 
 
@@ -33,13 +33,11 @@ def run_report(arguments: Sequence[str]) -> int:
         " run. Nothing leaves the bank.",
         allow_abbrev=False,
     )
-    parser.add_argument(
-        "--home", type=Path, default=Path(), metavar="HOME", help="the bank's home (default: here)"
-    )
+    add_home(parser, "the bank's home")
     parser.add_argument(
         "--run", type=int, metavar="RUN", help="number of the run (default: the last one)"
     )
-    parser.add_argument("--debug", action="store_true", help="show the traceback of every error")
+    add_debug(parser)
     given = parser.parse_args(list(arguments))
 
     from fed_credit.node.home import Home

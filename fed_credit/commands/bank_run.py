@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from pathlib import Path
 
+from fed_credit.commands.options import add_debug, add_home
 from fed_credit.commands.parser import Parser
 
 
@@ -32,10 +32,8 @@ def run_bank(arguments: Sequence[str]) -> int:
         " Ctrl-C or SIGTERM.",
         allow_abbrev=False,
     )
-    parser.add_argument(
-        "--home", type=Path, default=Path(), metavar="HOME", help="the bank's home (default: here)"
-    )
-    parser.add_argument("--debug", action="store_true", help="show the traceback of every error")
+    add_home(parser, "the bank's home")
+    add_debug(parser)
     given = parser.parse_args(list(arguments))
 
     from fed_credit.node.run import supervise

@@ -8,6 +8,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from fed_credit.commands.options import add_json, store_parser
 from fed_credit.commands.parser import Parser
 from fed_credit.commands.subcommands import dispatch, lazily
 
@@ -52,20 +53,7 @@ def run_command(arguments: Sequence[str]) -> int:
 
 def decisions_parser(name: str, description: str) -> Parser:
     """Return a parser with what every subcommand takes."""
-    parser = Parser(
-        prog=f"fed-credit decisions {name}", description=description, allow_abbrev=False
-    )
-    parser.add_argument(
-        "--home", type=Path, default=Path(), metavar="HOME", help="the home (default: here)"
-    )
-    parser.add_argument(
-        "--log",
-        metavar="WHERE",
-        help="a file, or an address like postgresql+psycopg://HOST/DATABASE (default: what"
-        " serve.yaml in the home says, else its decisions.db)",
-    )
-    parser.add_argument("--debug", action="store_true", help="show the traceback of every error")
-    return parser
+    return store_parser("decisions", name, description, "--log", "decisions.db")
 
 
 def open_log(home: Path, where: str | None) -> DecisionLog:
@@ -90,7 +78,7 @@ def _list(arguments: Sequence[str]) -> int:
     parser.add_argument(
         "--inputs", action="store_true", help="with inputs and reasons, which quote them, as JSON"
     )
-    parser.add_argument("--json", action="store_true", help="for programs")
+    add_json(parser)
     given = parser.parse_args(list(arguments))
     if given.last < 1:
         from fed_credit.errors import ConfigurationError
@@ -135,7 +123,7 @@ def _table(found: Sequence[Decision]) -> None:
 def _show(arguments: Sequence[str]) -> int:
     parser = decisions_parser("show", "Show a decision with its inputs, reasons and overrides.")
     parser.add_argument("id", metavar="ID", help="of the decision")
-    parser.add_argument("--json", action="store_true", help="for programs")
+    add_json(parser)
     given = parser.parse_args(list(arguments))
     with open_log(given.home, given.log) as log:
         decision, overrides = log.get(given.id), log.overrides(given.id)

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 from fed_credit.commands.actor import add_actor
 from fed_credit.commands.decisions import VERDICTS, decisions_parser, open_log
+from fed_credit.commands.options import add_json
 
 
 def run_reproduce(arguments: Sequence[str]) -> int:
@@ -36,7 +37,7 @@ def run_reproduce(arguments: Sequence[str]) -> int:
     parser.add_argument(
         "--registry", metavar="WHERE", help="where the models are (default: the home's)"
     )
-    parser.add_argument("--json", action="store_true", help="for programs")
+    add_json(parser)
     given = parser.parse_args(list(arguments))
 
     from fed_credit.commands.registry import open_registry

@@ -7,8 +7,9 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from fed_credit.commands.actor import add_actor
-from fed_credit.commands.anchor import add_anchor, anchor_of
+from fed_credit.commands.anchor import WHAT_A_CHAIN_SHOWS, add_anchor, anchor_of, tell_end
 from fed_credit.commands.decisions import decisions_parser, open_log
+from fed_credit.commands.options import add_json
 
 
 def run_export(arguments: Sequence[str]) -> int:
@@ -67,12 +68,11 @@ def run_verify(arguments: Sequence[str]) -> int:
     """
     parser = decisions_parser(
         "verify",
-        "Follow the chain of the log from its beginning, or from what a purge left. The chain shows"
-        " what was changed by somebody who did not write all of it anew; against that, note the"
-        " last hash elsewhere and ask for it later with --anchor.",
+        "Follow the chain of the log from its beginning, or from what a purge left."
+        f" {WHAT_A_CHAIN_SHOWS}",
     )
     add_anchor(parser)
-    parser.add_argument("--json", action="store_true", help="for programs")
+    add_json(parser)
     given = parser.parse_args(list(arguments))
     anchor = anchor_of(given)
     with open_log(given.home, given.log) as log:
@@ -96,8 +96,8 @@ def run_verify(arguments: Sequence[str]) -> int:
         f"{counts['decisions']:,} decisions and {counts['overrides']:,} overrides; the log is"
         f" {whole}."
     )
-    if not found and end.number:
-        print(f"Last hash, to note elsewhere: {end.hash}")
+    if not found:
+        tell_end(end)
     return 1 if found else 0
 
 

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from fed_credit.commands.options import add_debug
 from fed_credit.commands.parser import Parser
 from fed_credit.commands.subcommands import dispatch, lazily
 
@@ -54,7 +55,7 @@ def operators_parser(name: str, description: str) -> Parser:
         metavar="DIR",
         help="the operator's folder, with operator.yaml (default: the current one)",
     )
-    parser.add_argument("--debug", action="store_true", help="show the traceback of every error")
+    add_debug(parser)
     return parser
 
 

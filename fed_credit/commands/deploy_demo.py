@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
+from fed_credit.commands.options import add_debug
 from fed_credit.commands.parser import Parser
 from fed_credit.errors import ConfigurationError, DeploymentError
 
@@ -50,7 +51,7 @@ def run_deploy_demo(arguments: Sequence[str]) -> int:
     parser.add_argument(
         "--no-proxy", action="store_true", help="let banks connect straight to the SuperLink"
     )
-    parser.add_argument("--debug", action="store_true", help="show the traceback of every error")
+    add_debug(parser)
     given = parser.parse_args(list(arguments))
     if given.loans < 600 or given.rounds < 1:
         raise ConfigurationError("The demo needs at least 600 loans and one round.")

@@ -5,9 +5,9 @@ from __future__ import annotations
 import argparse
 import json
 from collections.abc import Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING
 
+from fed_credit.commands.options import add_debug, add_home
 from fed_credit.commands.parser import Parser
 
 if TYPE_CHECKING:
@@ -47,11 +47,9 @@ def run_command(arguments: Sequence[str]) -> int:
         formatter_class=argparse.RawDescriptionHelpFormatter,
         allow_abbrev=False,
     )
-    parser.add_argument(
-        "--home", type=Path, default=Path(), metavar="HOME", help="the kit (default: here)"
-    )
+    add_home(parser, "the kit")
     parser.add_argument("--json", action="store_true", help="print JSON instead of a table")
-    parser.add_argument("--debug", action="store_true", help="show the traceback of every error")
+    add_debug(parser)
     given = parser.parse_args(list(arguments))
 
     from fed_credit.deploy.doctor.examine import examine, worst

@@ -8,6 +8,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from fed_credit.commands.options import add_debug, add_home, add_json
 from fed_credit.commands.parser import Parser
 from fed_credit.commands.subcommands import dispatch
 
@@ -43,10 +44,8 @@ def run_command(arguments: Sequence[str]) -> int:
 
 def _parser(name: str, description: str) -> Parser:
     parser = Parser(prog=f"fed-credit keys {name}", description=description, allow_abbrev=False)
-    parser.add_argument(
-        "--home", type=Path, default=Path(), metavar="HOME", help="the home (default: here)"
-    )
-    parser.add_argument("--debug", action="store_true", help="show the traceback of every error")
+    add_home(parser)
+    add_debug(parser)
     return parser
 
 
@@ -71,7 +70,7 @@ def _add(arguments: Sequence[str]) -> int:
         help="score: ask for scores; read: also see decisions and monitoring; admin: also override"
         " decisions (default: score)",
     )
-    parser.add_argument("--json", action="store_true", help="for programs")
+    add_json(parser)
     given = parser.parse_args(list(arguments))
 
     from fed_credit.serving.keys import Role
@@ -87,7 +86,7 @@ def _add(arguments: Sequence[str]) -> int:
 
 def _list(arguments: Sequence[str]) -> int:
     parser = _parser("list", "Show the keys, without their secrets.")
-    parser.add_argument("--json", action="store_true", help="for programs")
+    add_json(parser)
     given = parser.parse_args(list(arguments))
     keys = _ring(given.home).keys()
     if given.json:

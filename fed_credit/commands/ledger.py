@@ -10,6 +10,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from fed_credit.commands.options import add_debug, add_home, add_json
 from fed_credit.commands.parser import Parser
 from fed_credit.commands.subcommands import dispatch
 from fed_credit.errors import ConfigurationError
@@ -49,11 +50,9 @@ def run_command(arguments: Sequence[str]) -> int:
 
 def _parser(name: str, description: str) -> Parser:
     parser = Parser(prog=f"fed-credit ledger {name}", description=description, allow_abbrev=False)
-    parser.add_argument(
-        "--home", type=Path, default=Path(), metavar="HOME", help="the bank's home (default: here)"
-    )
-    parser.add_argument("--json", action="store_true", help="for programs")
-    parser.add_argument("--debug", action="store_true", help="show the traceback of every error")
+    add_home(parser, "the bank's home")
+    add_json(parser)
+    add_debug(parser)
     return parser
 
 

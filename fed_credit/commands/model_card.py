@@ -6,6 +6,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from fed_credit.commands.options import add_debug
 from fed_credit.commands.parser import Parser
 from fed_credit.errors import ConfigurationError
 
@@ -40,7 +41,7 @@ def run_card(arguments: Sequence[str]) -> int:
     )
     parser.add_argument("--out", type=Path, metavar="OUT", help="write it as Markdown")
     parser.add_argument("--html", type=Path, metavar="OUT", help="write it as a page")
-    parser.add_argument("--debug", action="store_true", help="show the traceback of every error")
+    add_debug(parser)
     given = parser.parse_args(list(arguments))
     for name, path in (("--out", given.out), ("--html", given.html)):
         if path is not None and path.exists() and path.samefile(given.model):

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from fed_credit.commands.options import add_debug
 from fed_credit.commands.parser import Parser
 from fed_credit.errors import ConfigurationError
 
@@ -187,7 +188,7 @@ def run_recalibrate(arguments: Sequence[str]) -> int:
 def _files(parser: Parser) -> None:
     parser.add_argument("model", type=Path, metavar="MODEL", help="the file")
     parser.add_argument("--out", type=Path, required=True, metavar="OTHER", help="the new file")
-    parser.add_argument("--debug", action="store_true", help="show the traceback of every error")
+    add_debug(parser)
 
 
 def _check_out(model: Path, out: Path) -> None:

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from fed_credit.commands.options import add_debug
 from fed_credit.commands.parser import Parser
 
 if TYPE_CHECKING:
@@ -49,7 +50,7 @@ def run_export(arguments: Sequence[str]) -> int:
         metavar="LOANS",
         help="a CSV or Parquet file of loans to compare on; drawn ones without it",
     )
-    parser.add_argument("--debug", action="store_true", help="show the traceback of every error")
+    add_debug(parser)
     given = parser.parse_args(list(arguments))
 
     from fed_credit.errors import ConfigurationError

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from fed_credit.commands.options import add_debug
 from fed_credit.commands.parser import Parser
 
 if TYPE_CHECKING:
@@ -39,7 +40,7 @@ def run_show(arguments: Sequence[str]) -> int:
     )
     parser.add_argument("model", type=Path, metavar="MODEL", help="the file")
     parser.add_argument("--json", action="store_true", help="for programs: all but the weights")
-    parser.add_argument("--debug", action="store_true", help="show the traceback of every error")
+    add_debug(parser)
     given = parser.parse_args(list(arguments))
 
     from fed_credit.model_file.archive import open_model_file

@@ -6,6 +6,7 @@ import json
 from collections.abc import Sequence
 from pathlib import Path
 
+from fed_credit.commands.options import add_debug, add_json, add_trusted
 from fed_credit.commands.parser import Parser
 
 
@@ -35,20 +36,12 @@ def run_verify(arguments: Sequence[str]) -> int:
         allow_abbrev=False,
     )
     parser.add_argument("model", type=Path, metavar="MODEL", help="the file")
-    parser.add_argument(
-        "--trusted",
-        type=Path,
-        nargs="+",
-        action="extend",
-        default=[],
-        metavar="PUB",
-        help="public keys that you trust; the file must then be signed by one of them",
-    )
+    add_trusted(parser)
     parser.add_argument(
         "--against", type=Path, metavar="OTHER", help="another model's file to compare with"
     )
-    parser.add_argument("--json", action="store_true", help="for programs")
-    parser.add_argument("--debug", action="store_true", help="show the traceback of every error")
+    add_json(parser)
+    add_debug(parser)
     given = parser.parse_args(list(arguments))
 
     from fed_credit.model_file.differences import differences
@@ -106,7 +99,7 @@ def run_sign(arguments: Sequence[str]) -> int:
     parser.add_argument(
         "--signer", metavar="NAME", help="what you call yourself (default: the key file's name)"
     )
-    parser.add_argument("--debug", action="store_true", help="show the traceback of every error")
+    add_debug(parser)
     given = parser.parse_args(list(arguments))
 
     from fed_credit.model_file.archive import open_model_file, packed, write_bytes
@@ -151,7 +144,7 @@ def run_keygen(arguments: Sequence[str]) -> int:
         "--out", type=Path, required=True, metavar="DIR", help="folder; made if it is not there"
     )
     parser.add_argument("--name", required=True, metavar="NAME", help="of the two files")
-    parser.add_argument("--debug", action="store_true", help="show the traceback of every error")
+    add_debug(parser)
     given = parser.parse_args(list(arguments))
 
     from fed_credit.model_file.signature import make_key

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from fed_credit.commands.options import add_debug
 from fed_credit.commands.parser import Parser
 from fed_credit.errors import ConfigurationError
 
@@ -161,7 +162,7 @@ def _parser() -> Parser:
     shown = parser.add_mutually_exclusive_group()
     shown.add_argument("--json", action="store_true", help="print the report as JSON")
     shown.add_argument("--quiet", action="store_true", help="print new alerts alone")
-    parser.add_argument("--debug", action="store_true", help="show the traceback of every error")
+    add_debug(parser)
     return parser
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
+from fed_credit.commands.options import add_debug
 from fed_credit.commands.parser import Parser
 
 
@@ -56,7 +57,7 @@ def run_command(arguments: Sequence[str]) -> int:
     parser.add_argument(
         "--renew", action="store_true", help="renew certificates that are near their end"
     )
-    parser.add_argument("--debug", action="store_true", help="show the traceback of every error")
+    add_debug(parser)
     given = parser.parse_args(list(arguments))
 
     from fed_credit.config.consortium import load_consortium

@@ -8,6 +8,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from fed_credit.commands.options import add_json, store_parser
 from fed_credit.commands.parser import Parser
 from fed_credit.commands.subcommands import dispatch, lazily
 
@@ -57,18 +58,7 @@ def run_command(arguments: Sequence[str]) -> int:
 
 def registry_parser(name: str, description: str) -> Parser:
     """Return a parser with what every subcommand takes."""
-    parser = Parser(prog=f"fed-credit registry {name}", description=description, allow_abbrev=False)
-    parser.add_argument(
-        "--home", type=Path, default=Path(), metavar="HOME", help="the home (default: here)"
-    )
-    parser.add_argument(
-        "--registry",
-        metavar="WHERE",
-        help="a file, or an address like postgresql+psycopg://HOST/DATABASE (default: what"
-        " serve.yaml in the home says, else its registry.db)",
-    )
-    parser.add_argument("--debug", action="store_true", help="show the traceback of every error")
-    return parser
+    return store_parser("registry", name, description, "--registry", "registry.db")
 
 
 def open_registry(home: Path, where: str | None, *, create: bool = False) -> Registry:
@@ -81,7 +71,7 @@ def open_registry(home: Path, where: str | None, *, create: bool = False) -> Reg
 
 def _list(arguments: Sequence[str]) -> int:
     parser = registry_parser("list", "Show the versions and where each stands.")
-    parser.add_argument("--json", action="store_true", help="for programs")
+    add_json(parser)
     given = parser.parse_args(list(arguments))
     with open_registry(given.home, given.registry) as registry:
         versions = registry.versions()
@@ -97,7 +87,7 @@ def _list(arguments: Sequence[str]) -> int:
 def _show(arguments: Sequence[str]) -> int:
     parser = registry_parser("show", "Show a version, who stands for its file, and its history.")
     parser.add_argument("version", type=int, metavar="N", help="the version's number")
-    parser.add_argument("--json", action="store_true", help="for programs")
+    add_json(parser)
     given = parser.parse_args(list(arguments))
 
     from fed_credit.model_file.verdict import judge
@@ -126,7 +116,7 @@ def _show(arguments: Sequence[str]) -> int:
 def _history(arguments: Sequence[str]) -> int:
     parser = registry_parser("history", "Show who did what, when and why, the oldest event first.")
     parser.add_argument("version", type=int, nargs="?", metavar="N", help="only of this version")
-    parser.add_argument("--json", action="store_true", help="for programs")
+    add_json(parser)
     given = parser.parse_args(list(arguments))
     with open_registry(given.home, given.registry) as registry:
         events = registry.history(given.version)

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from fed_credit.commands.actor import add_actor
+from fed_credit.commands.options import add_trusted
 from fed_credit.commands.registry import open_registry, registry_parser
 
 if TYPE_CHECKING:
@@ -42,15 +43,7 @@ def run_add(arguments: Sequence[str]) -> int:
     parser.add_argument(
         "--stage", choices=_STAGES, default="candidate", help="where it shall stand"
     )
-    parser.add_argument(
-        "--trusted",
-        type=Path,
-        nargs="+",
-        action="extend",
-        default=[],
-        metavar="PUB",
-        help="public keys that you trust; the file must then be signed by one of them",
-    )
+    add_trusted(parser)
     add_actor(parser)
     given = parser.parse_args(list(arguments))
 

@@ -6,7 +6,8 @@ import json
 from collections.abc import Sequence
 from pathlib import Path
 
-from fed_credit.commands.anchor import add_anchor, anchor_of
+from fed_credit.commands.anchor import WHAT_A_CHAIN_SHOWS, add_anchor, anchor_of, tell_end
+from fed_credit.commands.options import add_json
 from fed_credit.commands.registry import open_registry, registry_parser
 from fed_credit.errors import ConfigurationError
 
@@ -89,12 +90,11 @@ def run_verify(arguments: Sequence[str]) -> int:
     """
     parser = registry_parser(
         "verify",
-        "Follow the history from its beginning, and check the hash of every file. The chain shows"
-        " what was changed by somebody who did not write all of it anew; against that, note the"
-        " last hash elsewhere and ask for it later with --anchor.",
+        "Follow the history from its beginning, and check the hash of every file."
+        f" {WHAT_A_CHAIN_SHOWS}",
     )
     add_anchor(parser)
-    parser.add_argument("--json", action="store_true", help="for programs")
+    add_json(parser)
     given = parser.parse_args(list(arguments))
     anchor = anchor_of(given)
     with open_registry(given.home, given.registry) as registry:
@@ -108,6 +108,6 @@ def run_verify(arguments: Sequence[str]) -> int:
         print(f"{registry.where}: {problem}.")
     whole = "not whole" if found else "whole"
     print(f"{end.number:,} events; the registry is {whole}.")
-    if not found and end.number:
-        print(f"Last hash, to note elsewhere: {end.hash}")
+    if not found:
+        tell_end(end)
     return 1 if found else 0

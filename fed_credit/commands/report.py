@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
+from fed_credit.commands.options import add_debug
 from fed_credit.commands.parser import Parser
 
 
@@ -37,7 +38,7 @@ def run_command(arguments: Sequence[str]) -> int:
     parser.add_argument(
         "--lang", choices=("en", "zh"), default="en", help="language shown first (default: en)"
     )
-    parser.add_argument("--debug", action="store_true", help="show the traceback of every error")
+    add_debug(parser)
     given = parser.parse_args(list(arguments))
 
     from fed_credit.files import write_text

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from fed_credit.commands.actor import add_actor
+from fed_credit.commands.options import add_debug, add_home
 from fed_credit.commands.parser import Parser
 from fed_credit.errors import ConfigurationError
 
@@ -76,9 +77,7 @@ def _parser() -> Parser:
     parser.add_argument(
         "overrides", nargs="*", metavar="KEY=VALUE", help="of the run, as for fed-credit simulate"
     )
-    parser.add_argument(
-        "--home", type=Path, default=Path(), metavar="HOME", help="the home (default: here)"
-    )
+    add_home(parser)
     parser.add_argument(
         "--as-of", metavar="DATE", help="the day, YYYY-MM-DD; nothing later counts (default: today)"
     )
@@ -93,7 +92,7 @@ def _parser() -> Parser:
         help="train over the banks of a deployment instead of loans at hand",
     )
     add_actor(parser, reason=False)
-    parser.add_argument("--debug", action="store_true", help="show the traceback of every error")
+    add_debug(parser)
     return parser
 
 

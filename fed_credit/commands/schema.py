@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from fed_credit.commands.options import add_debug
 from fed_credit.commands.parser import Parser
 from fed_credit.commands.subcommands import dispatch, lazily
 
@@ -47,4 +48,4 @@ def add_format(parser: Parser) -> None:
     parser.add_argument(
         "--delimiter", default="auto", help="of a CSV file: one character (found by default)"
     )
-    parser.add_argument("--debug", action="store_true", help="show the traceback of every error")
+    add_debug(parser)

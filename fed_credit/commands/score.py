@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from fed_credit.commands.options import add_debug
 from fed_credit.commands.parser import Parser
 from fed_credit.errors import ConfigurationError
 
@@ -146,7 +147,7 @@ def _parser() -> Parser:
         "--jobs", type=int, metavar="N", help="chunks handled at once (one per processor)"
     )
     parser.add_argument("--json", action="store_true", help="print the counts for programs")
-    parser.add_argument("--debug", action="store_true", help="show the traceback of every error")
+    add_debug(parser)
     return parser
 
 
@@ -170,10 +171,9 @@ def _model(given: argparse.Namespace) -> tuple[Opened, int | None]:
         from fed_credit.model_file.archive import open_model_file
 
         return open_model_file(given.model), None
-    from fed_credit.config.serve import load_serve
-    from fed_credit.registry.registry import Registry
+    from fed_credit.commands.registry import open_registry
 
-    with Registry.open(load_serve(given.home).registry) as registry:
+    with open_registry(given.home, None) as registry:
         number: int | None = given.version
         if number is None:
             champion = registry.champion()

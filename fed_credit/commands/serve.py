@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from pathlib import Path
 
+from fed_credit.commands.options import add_debug, add_home
 from fed_credit.commands.parser import Parser
 from fed_credit.errors import ConfigurationError
 
@@ -37,9 +37,7 @@ def run_command(arguments: Sequence[str]) -> int:
         allow_abbrev=False,
     )
     parser.add_argument("--role", choices=("bank", "operator"), required=True, help="whose it is")
-    parser.add_argument(
-        "--home", type=Path, default=Path(), metavar="HOME", help="its folder (default: here)"
-    )
+    add_home(parser, "its folder")
     parser.add_argument(
         "--host", default="127.0.0.1", metavar="HOST", help="address to listen on (%(default)s)"
     )
@@ -54,7 +52,7 @@ def run_command(arguments: Sequence[str]) -> int:
         action="store_true",
         help="no line for each request; decisions are logged in any case",
     )
-    parser.add_argument("--debug", action="store_true", help="show the traceback of every error")
+    add_debug(parser)
     given = parser.parse_args(list(arguments))
     if not 1 <= given.workers <= _MOST_WORKERS:
         raise ConfigurationError(
