@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from types import TracebackType
-from typing import Self
 
 from fed_credit.decision.policy import VERDICTS
 from fed_credit.decision_log import queries
@@ -28,11 +26,12 @@ from fed_credit.storage.appender import Appender
 from fed_credit.storage.clock import now, utc
 from fed_credit.storage.database import Database
 from fed_credit.storage.layout import SQLITE
+from fed_credit.storage.store import Store
 
 __all__ = ["Decision", "DecisionLog", "Override"]
 
 
-class DecisionLog:
+class DecisionLog(Store):
     """Decisions and overrides, in an SQLite file or on a PostgreSQL server.
 
     Any number of threads and processes may use one log at once.
@@ -44,7 +43,7 @@ class DecisionLog:
     """
 
     def __init__(self, database: Database) -> None:
-        self._database = database
+        super().__init__(database)
         self._appender = Appender(database, ENTRIES, CHAIN)
 
     @classmethod
@@ -74,26 +73,6 @@ class DecisionLog:
             Here and below: if the database is not there, fails, or is no decision log.
         """
         return cls(Database.open(where, LAYOUT, create=create, durable=durable))
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()
-
-    def close(self) -> None:
-        """Close all connections."""
-        self._database.close()
-
-    @property
-    def where(self) -> str:
-        """What it is and where it lies, for messages."""
-        return self._database.where
 
     def append(self, decisions: Sequence[Decision]) -> None:
         """Write decisions in one transaction; on return they are there, or none is.

@@ -6,13 +6,11 @@ import json
 from collections.abc import Iterator
 from typing import Any
 
-from sqlalchemy import Connection, Row, select
+from sqlalchemy import Connection, Row
 
 from fed_credit.decision_log.records import Kind, purge_of
 from fed_credit.decision_log.tables import CHAIN, ENTRIES, PURGE_CHAIN, PURGES
 from fed_credit.storage import chain
-
-_AT_ONCE = 2_000
 
 
 def problems(connection: Connection, anchor: str | None = None) -> Iterator[str]:
@@ -30,9 +28,9 @@ def problems(connection: Connection, anchor: str | None = None) -> Iterator[str]
     str
         A phrase for each fault.
     """
-    rows = connection.execute(select(PURGES).order_by(PURGES.c.number)).all()
-    links = [chain.Link(row.number, row.content, row.hash) for row in rows]
-    yield from chain.faults(links, chain.START, chain.peek(connection, PURGE_CHAIN), "purge")
+    rows = list(chain.walk(connection, PURGES))
+    end = chain.peek(connection, PURGE_CHAIN)
+    yield from chain.faults(map(chain.Link.of, rows), chain.START, end, "purge")
     start = chain.START
     for row in rows:
         try:
@@ -57,33 +55,22 @@ def problems(connection: Connection, anchor: str | None = None) -> Iterator[str]
 
 
 class _Seen:
-    """Reads all rows once, in pieces, and looks at them on the way."""
+    """Reads all rows once, and looks at them on the way."""
 
     def __init__(self, anchor: str | None) -> None:
         self._anchor = anchor
         self.anchored = anchor is None
 
     def links(self, connection: Connection, gone: int, found: list[str]) -> Iterator[chain.Link]:
-        reached = -1
-        while True:
-            rows = connection.execute(
-                select(ENTRIES)
-                .where(ENTRIES.c.number > reached)
-                .order_by(ENTRIES.c.number)
-                .limit(_AT_ONCE)
-            ).all()
-            if not rows:
-                return
-            for row in rows:
-                if row.number <= gone:
-                    found.append(f"row {row.number} was purged and is still there")
-                    continue
-                if not _as_it_says(row):
-                    found.append(f"row {row.number} is found by what its content does not say")
-                if self._anchor is not None and row.hash.startswith(self._anchor):
-                    self.anchored = True
-                yield chain.Link(row.number, row.content, row.hash)
-            reached = rows[-1].number
+        for row in chain.walk(connection, ENTRIES):
+            if row.number <= gone:
+                found.append(f"row {row.number} was purged and is still there")
+                continue
+            if not _as_it_says(row):
+                found.append(f"row {row.number} is found by what its content does not say")
+            if self._anchor is not None and row.hash.startswith(self._anchor):
+                self.anchored = True
+            yield chain.Link.of(row)
 
 
 def _as_it_says(row: Row[Any]) -> bool:

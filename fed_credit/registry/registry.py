@@ -5,8 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Mapping
 from pathlib import Path
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 
 from sqlalchemy import func, insert, select
 
@@ -19,11 +18,12 @@ from fed_credit.registry.tables import CHAIN, LAYOUT, MODELS
 from fed_credit.registry.verify import problems
 from fed_credit.storage import chain
 from fed_credit.storage.database import Database
+from fed_credit.storage.store import Store
 
 __all__ = ["Event", "Registry", "Stage", "Version"]
 
 
-class Registry:
+class Registry(Store):
     """Models by version and stage, in an SQLite file or on a PostgreSQL server.
 
     Each change is one transaction: it is there as a whole, with its event, or not at all. Any
@@ -34,9 +34,6 @@ class Registry:
     database : Database
         Where it lies; :meth:`open` opens it.
     """
-
-    def __init__(self, database: Database) -> None:
-        self._database = database
 
     @classmethod
     def open(cls, where: str | Path, *, create: bool = False) -> Registry:
@@ -62,26 +59,6 @@ class Registry:
             Here and below: if the database is not there, fails, or is no registry.
         """
         return cls(Database.open(where, LAYOUT, create=create))
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()
-
-    def close(self) -> None:
-        """Close all connections."""
-        self._database.close()
-
-    @property
-    def where(self) -> str:
-        """What it is and where it lies, for messages."""
-        return self._database.where
 
     def register(
         self,

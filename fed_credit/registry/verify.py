@@ -31,8 +31,7 @@ def problems(connection: Connection, anchor: str | None = None) -> Iterator[str]
     str
         A phrase for each fault.
     """
-    rows = connection.execute(select(EVENTS).order_by(EVENTS.c.number)).all()
-    links = [chain.Link(row.number, row.content, row.hash) for row in rows]
+    links = [chain.Link.of(row) for row in chain.walk(connection, EVENTS)]
     yield from chain.faults(links, chain.START, chain.peek(connection, CHAIN), "event")
     if anchor is not None and not any(link.hash.startswith(anchor) for link in links):
         yield f"no event has the hash {anchor}"

@@ -11,12 +11,14 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from typing import Any, Self
 
-from sqlalchemy import Connection, select, update
+from sqlalchemy import Connection, Row, Table, select, update
 
 from fed_credit.storage.layout import CHAINS
 
 GENESIS = "0" * 64
+_AT_ONCE = 2_000
 
 
 @dataclass(frozen=True)
@@ -56,6 +58,11 @@ class Link:
     content: str
     hash: str
 
+    @classmethod
+    def of(cls, row: Row[Any]) -> Self:
+        """Return a row of a table, of which the chain sees these columns."""
+        return cls(row.number, row.content, row.hash)
+
 
 def head(connection: Connection, name: str) -> Head:
     """Return a chain's end; in a writing transaction nobody else adds to it until that ends."""
@@ -92,6 +99,28 @@ def advance(connection: Connection, name: str, link: Link) -> None:
 def linked(before: str, content: str) -> str:
     """Return the hash of a row, SHA-256 in hexadecimal."""
     return hashlib.sha256((before + content).encode()).hexdigest()
+
+
+def walk(connection: Connection, table: Table) -> Iterator[Row[Any]]:
+    """Read a table whose rows are chained from its first row to its last, in pieces.
+
+    Parameters
+    ----------
+    connection : Connection
+        That sees one state of it.
+    table : Table
+        With the columns ``number``, ``content`` and ``hash``, and others.
+
+    Yields
+    ------
+    Row
+        By number.
+    """
+    by_number = select(table).order_by(table.c.number).limit(_AT_ONCE)
+    following = by_number  # the first piece, whatever number somebody gave its rows
+    while rows := connection.execute(following).all():
+        yield from rows
+        following = by_number.where(table.c.number > rows[-1].number)
 
 
 def faults(links: Iterable[Link], start: Head, end: Head, what: str) -> Iterator[str]:
