@@ -16,7 +16,7 @@ from fed_credit.config.merge import merged
 from fed_credit.config.names import FAMILIES, TASKS
 from fed_credit.config.spec import MappingSpec, SourceSpec
 from fed_credit.config.validate_sources import check_source
-from fed_credit.config.yaml_file import read_mapping
+from fed_credit.config.yaml_file import naming, read_mapping
 from fed_credit.errors import ConfigurationError, suggestion
 from fed_credit.files import local_path
 
@@ -154,13 +154,11 @@ def load_bank(path: Path) -> BankSpec:
     own = read_mapping(file)
     common = read_mapping(deploy_dir() / BANK_FILE)
     home = file.absolute().parent  # not resolved: a mounted file may be a link
-    try:
+    with naming(file):
         spec = build(BankSpec, merged(common, own))
         _check(spec)
         source = own_source(spec.source, home)
         return replace(spec, schema=_schema(spec.schema, home), source=source)
-    except ConfigurationError as error:
-        raise ConfigurationError(f"{file}: {error}") from None
 
 
 def _check(spec: BankSpec) -> None:

@@ -14,7 +14,7 @@ from typing import Any
 from fed_credit.config.convert import build, refused
 from fed_credit.config.location import deploy_dir, schema_dir
 from fed_credit.config.merge import merged
-from fed_credit.config.yaml_file import read_mapping
+from fed_credit.config.yaml_file import naming, read_mapping
 from fed_credit.errors import ConfigurationError, suggestion
 from fed_credit.files import local_path
 
@@ -188,7 +188,7 @@ def load_consortium(path: Path) -> ConsortiumSpec:
         )
     values = merged(read_mapping(deploy_dir() / CONSORTIUM_FILE), read_mapping(file))
     folder = file.resolve().parent
-    try:
+    with naming(file):
         _complete_banks(values)
         spec = build(ConsortiumSpec, values)
         _check(spec)
@@ -197,8 +197,6 @@ def load_consortium(path: Path) -> ConsortiumSpec:
             schema=_schema(spec.schema, folder),
             banks=[replace(bank, public_key=_key(bank, folder)) for bank in spec.banks],
         )
-    except ConfigurationError as error:
-        raise ConfigurationError(f"{file}: {error}") from None
 
 
 def _complete_banks(values: dict[str, Any]) -> None:

@@ -18,9 +18,10 @@ from fed_credit.config.bank import BANK_FILE, own_source
 from fed_credit.config.convert import build, refused
 from fed_credit.config.location import deploy_dir, operation_dir
 from fed_credit.config.merge import merged
+from fed_credit.config.operation import own_file, read_own
 from fed_credit.config.spec import MappingSpec, SourceSpec
 from fed_credit.config.validate_sources import check_source
-from fed_credit.config.yaml_file import read_mapping
+from fed_credit.config.yaml_file import naming, read_mapping
 from fed_credit.errors import ConfigurationError
 
 MONITOR_FILE = "monitor.yaml"
@@ -228,17 +229,13 @@ def load_monitor(home: Path) -> MonitorSpec:
     ConfigurationError
         If there is no such folder, or a key or value cannot be used; names the file and the key.
     """
-    if not home.is_dir():
-        raise ConfigurationError(f"{home} is no folder; name the home folder with --home.")
-    file = home / MONITOR_FILE
-    try:
-        spec = monitor_spec(read_mapping(file) if file.is_file() else {})
+    file = own_file(home, MONITOR_FILE)
+    with naming(file):
+        spec = monitor_spec(read_own(file))
         if spec.source is None:
             return spec
         check_source(spec.source, spec.mapping or _no_mapping())
         return replace(spec, source=own_source(spec.source, home.absolute()))
-    except ConfigurationError as error:
-        raise ConfigurationError(f"{file}: {error}") from None
 
 
 def monitor_spec(own: Mapping[str, Any]) -> MonitorSpec:

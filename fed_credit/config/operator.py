@@ -8,7 +8,7 @@ from enum import Enum
 from pathlib import Path
 
 from fed_credit.config.convert import build
-from fed_credit.config.yaml_file import read_mapping
+from fed_credit.config.yaml_file import naming, read_mapping
 from fed_credit.errors import ConfigurationError
 
 OPERATOR_FILE = "operator.yaml"
@@ -158,10 +158,8 @@ def load_operator(path: Path) -> OperatorSpec:
             " makes."
         )
     home = file.resolve().parent
-    try:
+    with naming(file):
         made = build(_File, read_mapping(file))
-    except ConfigurationError as error:
-        raise ConfigurationError(f"{file}: {error}") from None
     return OperatorSpec(
         home=home,
         name=made.name,

@@ -12,10 +12,9 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Any
 
-from fed_credit.config.convert import build, refused
-from fed_credit.config.location import operation_dir
-from fed_credit.config.merge import merged
-from fed_credit.config.yaml_file import read_mapping
+from fed_credit.config.convert import refused
+from fed_credit.config.operation import over_packaged, read_own
+from fed_credit.config.yaml_file import naming
 from fed_credit.errors import ConfigurationError, suggestion
 
 RETRAIN_FILE = "retrain.yaml"
@@ -233,10 +232,8 @@ def load_retrain(home: Path) -> RetrainSpec:
         If a key or value cannot be used; names the file and the key.
     """
     file = home / RETRAIN_FILE
-    try:
-        return retrain_spec(read_mapping(file) if file.is_file() else {})
-    except ConfigurationError as error:
-        raise ConfigurationError(f"{file}: {error}") from None
+    with naming(file):
+        return retrain_spec(read_own(file))
 
 
 def retrain_spec(own: Mapping[str, Any]) -> RetrainSpec:
@@ -247,7 +244,7 @@ def retrain_spec(own: Mapping[str, Any]) -> RetrainSpec:
     ConfigurationError
         If a key or value cannot be used; names the key.
     """
-    spec = build(RetrainSpec, merged(read_mapping(operation_dir() / RETRAIN_FILE), dict(own)))
+    spec = over_packaged(RetrainSpec, RETRAIN_FILE, own)
     _check(spec)
     return spec
 

@@ -9,12 +9,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from fed_credit.config.bank import BANK_FILE, load_bank
-from fed_credit.config.convert import build
-from fed_credit.config.location import operation_dir
-from fed_credit.config.merge import merged
+from fed_credit.config.operation import over_packaged
 from fed_credit.config.spec import CsvSpec, MappingSpec, SourceSpec
 from fed_credit.config.validate_sources import check_source
-from fed_credit.config.yaml_file import read_mapping
+from fed_credit.config.yaml_file import naming, read_mapping
 from fed_credit.errors import ConfigurationError
 
 SCORE_FILE = "score.yaml"
@@ -64,10 +62,8 @@ def load_table(path: Path | None, loans: str | None) -> tuple[SourceSpec, Mappin
         spec = TableSpec(None, None, bank.source.csv, bank.mapping)
     else:
         own = {} if path is None else read_mapping(path)
-        try:
-            spec = build(TableSpec, merged(read_mapping(operation_dir() / SCORE_FILE), own))
-        except ConfigurationError as error:
-            raise ConfigurationError(f"{path}: {error}") from None
+        with naming(path):
+            spec = over_packaged(TableSpec, SCORE_FILE, own)
     if (loans is None) == (spec.url is None):
         raise ConfigurationError(
             "There is no table to score: name a file, or a url and a query with --config."

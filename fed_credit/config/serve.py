@@ -11,11 +11,10 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 from pathlib import Path
 
-from fed_credit.config.convert import build, refused
-from fed_credit.config.location import operation_dir
-from fed_credit.config.merge import merged
+from fed_credit.config.convert import refused
+from fed_credit.config.operation import over_packaged, own_file, read_own
 from fed_credit.config.urls import check_url
-from fed_credit.config.yaml_file import read_mapping
+from fed_credit.config.yaml_file import naming
 from fed_credit.errors import ConfigurationError
 from fed_credit.files import local_path
 
@@ -175,16 +174,12 @@ def load_serve(home: Path) -> ServeSpec:
     ConfigurationError
         If there is no such folder, or a key or value cannot be used; names the file and the key.
     """
-    if not home.is_dir():
-        raise ConfigurationError(f"{home} is no folder; name the home folder with --home.")
-    file = home / SERVE_FILE
-    own = read_mapping(file) if file.is_file() else {}
-    try:
-        spec = build(ServeSpec, merged(read_mapping(operation_dir() / SERVE_FILE), own))
+    file = own_file(home, SERVE_FILE)
+    own = read_own(file)
+    with naming(file):
+        spec = over_packaged(ServeSpec, SERVE_FILE, own)
         _check(spec)
         return _absolute(spec, home.absolute())
-    except ConfigurationError as error:
-        raise ConfigurationError(f"{file}: {error}") from None
 
 
 def check_listening(host: str, port: int, spec: ServeSpec) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -34,6 +36,21 @@ class _Strict(_Loader):  # type: ignore[misc, valid-type]
 
 def _problem(node: yaml.Node, what: str) -> yaml.MarkedYAMLError:
     return yaml.MarkedYAMLError(problem=what, problem_mark=node.start_mark)
+
+
+@contextmanager
+def naming(path: Path | None) -> Iterator[None]:
+    """Name the file in what is complained of inside.
+
+    Raises
+    ------
+    ConfigurationError
+        In place of one that names the key alone.
+    """
+    try:
+        yield
+    except ConfigurationError as error:
+        raise ConfigurationError(f"{path}: {error}") from None
 
 
 def read_mapping(path: Path) -> dict[str, Any]:
