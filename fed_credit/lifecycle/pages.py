@@ -10,14 +10,9 @@ from fed_credit.evaluation.intervals import Interval
 from fed_credit.reporting.html.answer import Answer
 from fed_credit.reporting.html.charts import Figure
 from fed_credit.reporting.html.page import render_page
-from fed_credit.reporting.html.svg import Style, signed
+from fed_credit.reporting.html.svg import signed
 from fed_credit.reporting.html.tables import Table
 from fed_credit.reporting.html.texts import Text, same
-
-LIVE = Style("#0072B2", width=2.6)
-FIRST = Style("#D55E00", "7 3", "square")
-TRUTH = Style("#777777", "9 3 2 3", "diamond", 1.4)
-LIMIT = Style("#999999", "3 4", width=1.2)
 
 
 @dataclass(frozen=True)

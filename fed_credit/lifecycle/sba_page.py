@@ -5,11 +5,11 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
-from fed_credit.lifecycle.pages import FIRST, LIMIT, LIVE, Section, between, known, render
+from fed_credit.lifecycle.charts import Axis, psi_chart, rates_chart
+from fed_credit.lifecycle.pages import Section, between, known, render
 from fed_credit.lifecycle.sba import FiscalYear, SbaHistory, drifted
 from fed_credit.reporting.html.answer import Answer
 from fed_credit.reporting.html.charts import Figure
-from fed_credit.reporting.html.svg import Plot, swatch
 from fed_credit.reporting.html.tables import Table
 from fed_credit.reporting.html.texts import Text, same
 
@@ -87,66 +87,38 @@ def _sections(history: SbaHistory) -> Sequence[Section]:
                     "各财年评分相对于建模贷款的稳定性指数；虚线为该年贷款数下的关注线。",
                 ),
             ),
-            (_psi(history.years), _rates(history.years)),
+            (
+                psi_chart(
+                    _axis(history.years),
+                    [y.drift.score.value for y in history.years],
+                    [y.drift.score.threshold for y in history.years],
+                ),
+                _rates(history.years),
+            ),
         ),
         Section(Text("Year by year", "逐年"), tables=(_table(history.years),)),
     )
 
 
-def _axis(years: Sequence[FiscalYear]) -> tuple[list[float], list[float], list[Text]]:
+def _axis(years: Sequence[FiscalYear]) -> Axis:
     """Return the years, and every other one with its label: all of them have no room."""
-    xs = [float(y.year) for y in years]
     places = [float(year) for year in range(years[0].year, years[-1].year + 1, 2)]
-    return xs, places, [same(int(year)) for year in places]
-
-
-def _psi(years: Sequence[FiscalYear]) -> Figure:
-    title = Text("Stability index of the score", "评分稳定性指数")
-    xs, places, labels = _axis(years)
-    values = [y.drift.score.value for y in years]
-    limits = [
-        y.drift.score.threshold if math.isfinite(y.drift.score.threshold) else None for y in years
-    ]
-    top = max([*values, *(v for v in limits if v is not None)]) * 1.1
-    plot = Plot(
-        title,
+    return Axis(
         Text("fiscal year", "财年"),
-        Text("PSI", "PSI"),
-        (xs[0], xs[-1]),
-        (0, top),
-        x_ticks=places,
-        x_labels=labels,
+        [float(y.year) for y in years],
+        places,
+        [same(int(year)) for year in places],
     )
-    plot.line(xs, limits, LIMIT)
-    plot.line(xs, list(values), LIVE, marks=True)
-    legend = (
-        (swatch(LIVE, marked=True), Text("PSI", "PSI")),
-        (swatch(LIMIT), Text("a watch from here on", "关注线")),
-    )
-    return Figure(title, Text("", ""), plot.render(), legend)
 
 
 def _rates(years: Sequence[FiscalYear]) -> Figure:
-    title = Text("Promised and true default rate", "预测与实际违约率")
-    xs, places, labels = _axis(years)
-    top = max(max(y.mean_pd, y.default_rate) for y in years) * 1.15
-    plot = Plot(
-        title,
-        Text("fiscal year", "财年"),
-        Text("rate", "比率"),
-        (xs[0], xs[-1]),
-        (0, top),
-        y_percent=True,
-        x_ticks=places,
-        x_labels=labels,
+    return rates_chart(
+        _axis(years),
+        [y.mean_pd for y in years],
+        [y.default_rate for y in years],
+        Text("mean PD", "平均 PD"),
+        Text("default rate", "违约率"),
     )
-    plot.line(xs, [y.default_rate for y in years], FIRST, marks=True)
-    plot.line(xs, [y.mean_pd for y in years], LIVE, marks=True)
-    legend = (
-        (swatch(LIVE, marked=True), Text("mean PD", "平均 PD")),
-        (swatch(FIRST, marked=True), Text("default rate", "违约率")),
-    )
-    return Figure(title, Text("", ""), plot.render(), legend)
 
 
 def _table(years: Sequence[FiscalYear]) -> Table:

@@ -5,22 +5,14 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
+from fed_credit.lifecycle.charts import Axis, psi_chart, rates_chart
 from fed_credit.lifecycle.judging import Won
-from fed_credit.lifecycle.pages import (
-    FIRST,
-    LIMIT,
-    LIVE,
-    Section,
-    between,
-    known,
-    render,
-    surely,
-)
+from fed_credit.lifecycle.pages import Section, between, known, render, surely
 from fed_credit.lifecycle.scenarios import Scenario
 from fed_credit.lifecycle.year import Attempt, Month, Year
 from fed_credit.reporting.html.answer import Answer
 from fed_credit.reporting.html.charts import Figure
-from fed_credit.reporting.html.svg import Plot, signed, swatch
+from fed_credit.reporting.html.svg import signed
 from fed_credit.reporting.html.tables import Table
 from fed_credit.reporting.html.texts import Text, same
 
@@ -150,7 +142,14 @@ def _sections(year: Year) -> Sequence[Section]:
                     "该线考虑了当月贷款数。",
                 ),
             ),
-            (_psi(year.months), _rates(year.months)),
+            (
+                psi_chart(
+                    _axis(year.months),
+                    [m.psi for m in year.months],
+                    [m.psi_threshold for m in year.months],
+                ),
+                _rates(year.months),
+            ),
         ),
         Section(
             Text("Month by month", "逐月"),
@@ -176,57 +175,24 @@ def _sections(year: Year) -> Sequence[Section]:
     )
 
 
-def _axis(months: Sequence[Month]) -> tuple[list[float], list[Text]]:
+def _axis(months: Sequence[Month]) -> Axis:
     places = [float(k) for k in range(len(months)) if k % max(1, len(months) // 6) == 0]
-    return places, [same(months[int(k)].day[:7]) for k in places]
-
-
-def _psi(months: Sequence[Month]) -> Figure:
-    title = Text("Stability index of the score", "评分稳定性指数")
-    xs = [float(k) for k in range(len(months))]
-    limits = [m.psi_threshold if math.isfinite(m.psi_threshold) else None for m in months]
-    top = max([m.psi for m in months] + [v for v in limits if v is not None]) * 1.1
-    places, labels = _axis(months)
-    plot = Plot(
-        title,
+    return Axis(
         Text("month", "月份"),
-        Text("PSI", "PSI"),
-        (0, len(months) - 1),
-        (0, top),
-        x_ticks=places,
-        x_labels=labels,
+        [float(k) for k in range(len(months))],
+        places,
+        [same(months[int(k)].day[:7]) for k in places],
     )
-    plot.line(xs, limits, LIMIT)
-    plot.line(xs, [m.psi for m in months], LIVE, marks=True)
-    legend = (
-        (swatch(LIVE, marked=True), Text("PSI", "PSI")),
-        (swatch(LIMIT), Text("a watch from here on", "关注线")),
-    )
-    return Figure(title, Text("", ""), plot.render(), legend)
 
 
 def _rates(months: Sequence[Month]) -> Figure:
-    title = Text("Promised and true default rate", "预测与实际违约率")
-    xs = [float(k) for k in range(len(months))]
-    places, labels = _axis(months)
-    top = max(max(m.mean_pd, m.default_rate) for m in months) * 1.15
-    plot = Plot(
-        title,
-        Text("month", "月份"),
-        Text("rate", "比率"),
-        (0, len(months) - 1),
-        (0, top),
-        y_percent=True,
-        x_ticks=places,
-        x_labels=labels,
+    return rates_chart(
+        _axis(months),
+        [m.mean_pd for m in months],
+        [m.default_rate for m in months],
+        Text("mean PD of the model in use", "现用模型的平均 PD"),
+        Text("default rate, known only later", "违约率（事后才知）"),
     )
-    plot.line(xs, [m.default_rate for m in months], FIRST, marks=True)
-    plot.line(xs, [m.mean_pd for m in months], LIVE, marks=True)
-    legend = (
-        (swatch(LIVE, marked=True), Text("mean PD of the model in use", "现用模型的平均 PD")),
-        (swatch(FIRST, marked=True), Text("default rate, known only later", "违约率（事后才知）")),
-    )
-    return Figure(title, Text("", ""), plot.render(), legend)
 
 
 def _table(months: Sequence[Month]) -> Table:
