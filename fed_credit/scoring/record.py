@@ -20,7 +20,8 @@ from fed_credit.errors import FedCreditError, one_line, suggestion
 from fed_credit.explain.sentences import closing, opening, said, spoken_of
 from fed_credit.model_file.contents import ModelFile
 from fed_credit.scoring.cells import Read, Unusable, Value, checker, reader
-from fed_credit.scoring.formulas import Values, single
+from fed_credit.scoring.formula_calls import Values
+from fed_credit.scoring.formulas import single
 from fed_credit.scoring.numbers import logit, sigmoid
 from fed_credit.scoring.plan import plan_of
 from fed_credit.scoring.plan_card import CardPlan
