@@ -7,12 +7,14 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from fed_credit.commands.options import add_debug
 from fed_credit.commands.parser import Parser
 from fed_credit.commands.subcommands import dispatch, lazily
 from fed_credit.errors import ConfigurationError
 
 if TYPE_CHECKING:
-    from fed_credit.lifecycle.demo.run import Demo, DemoOutcome
+    from fed_credit.lifecycle.demo.outcome import DemoOutcome
+    from fed_credit.lifecycle.demo.run import Demo
 
 
 def run_command(arguments: Sequence[str]) -> int:
@@ -55,7 +57,7 @@ def lifecycle_parser(name: str, description: str, *, usage: str | None = None) -
         description=description,
         allow_abbrev=False,
     )
-    parser.add_argument("--debug", action="store_true", help="show the traceback of every error")
+    add_debug(parser)
     return parser
 
 
@@ -91,7 +93,8 @@ def _demo(arguments: Sequence[str]) -> int:
             f"--loans {given.loans} is too few to judge by; give 6000 or more."
         )
 
-    from fed_credit.lifecycle.demo.run import DemoSettings, run_demo
+    from fed_credit.lifecycle.demo.outcome import DemoSettings
+    from fed_credit.lifecycle.demo.run import run_demo
 
     stays = sys.stdout.isatty() if given.stay is None else given.stay
     settings = DemoSettings(given.folder, given.loans, 20, given.model, given.seed)

@@ -8,102 +8,30 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
-import subprocess
 import sys
-import tempfile
 import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 import yaml
 
-from fed_credit.deploy.demo.processes import Processes, environment, free_ports
-from fed_credit.errors import ConfigurationError, FedCreditError, ServingError
+from fed_credit.deploy.demo.processes import Processes, environment
+from fed_credit.errors import ServingError
 from fed_credit.files import write_text
 from fed_credit.lifecycle.demo.data import FIRST_DAY, SECOND_DAY, WINDOW, DemoData
+from fed_credit.lifecycle.demo.outcome import DemoOutcome, DemoSettings, Step
 from fed_credit.lifecycle.demo.service import Asking, Client, records
+from fed_credit.lifecycle.demo.stage import Stage, demo_folder
 from fed_credit.model_file.archive import open_model_file
 from fed_credit.scoring.scorer import Scorer
 
 _SWAP_S = 20.0
-_STEP_S = 300.0
 _RETRAIN: dict[str, Any] = {
     "promote": "champion",
     "vintage": {"months": 6},
 }
-
-
-@dataclass(frozen=True)
-class DemoSettings:
-    """What the demo does.
-
-    Parameters
-    ----------
-    folder : Path or None
-        Where everything is put, and stays; ``None`` takes a temporary folder, which goes.
-    loans : int
-        Records in all.
-    singles : int
-        Applications that are asked one by one.
-    model : str
-        As in ``model=NAME``.
-    seed : int
-        Of the records.
-    """
-
-    folder: Path | None
-    loans: int
-    singles: int
-    model: str
-    seed: int
-
-
-@dataclass(frozen=True)
-class Step:
-    """What one step did.
-
-    Parameters
-    ----------
-    name, found : str
-        The step, and one line on what came of it.
-    seconds : float
-        Wall time.
-    """
-
-    name: str
-    found: str
-    seconds: float
-
-
-@dataclass(frozen=True)
-class DemoOutcome:
-    """What the demo found.
-
-    Parameters
-    ----------
-    steps : tuple of Step
-        In their order.
-    versions : tuple of int
-        The champion before and after.
-    alerts : int
-        Of the monitor after the drift.
-    swapped, failures : int
-        Answers while the champion was exchanged, and requests that got none.
-    reproduced : int
-        Logged decisions that were made again to the last bit.
-    """
-
-    steps: tuple[Step, ...]
-    versions: tuple[int, int]
-    alerts: int
-    swapped: int
-    failures: int
-    reproduced: int
 
 
 class Demo:
@@ -128,8 +56,8 @@ class Demo:
         processes: Processes,
         tell: Callable[[str], None],
     ) -> None:
-        self._settings, self._folder = settings, folder
-        self._processes, self._tell = processes, tell
+        self._settings, self._folder, self._tell = settings, folder, tell
+        self._stage = Stage(folder, processes)
         self._steps: list[Step] = []
         self.home, self.operator = folder / "bank", folder / "operator"
         self.secret = ""
@@ -177,26 +105,6 @@ class Demo:
         self._tell(f"{name:<10}{seconds:6.1f} s  {found}")
         return result
 
-    def _command(self, *arguments: str) -> str:
-        """Run ``fed-credit`` in a process of its own and return what it printed."""
-        done = subprocess.run(
-            [sys.executable, "-m", "fed_credit.cli", *arguments],
-            cwd=self._folder,
-            env=environment(Path(sys.executable).parent, [("COLUMNS", "160")]),
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            text=True,
-            check=False,
-            timeout=_STEP_S,
-        )
-        if done.returncode:
-            said = (done.stderr or done.stdout).strip().splitlines()
-            raise FedCreditError(
-                f"The demo's step 'fed-credit {' '.join(arguments[:2])}' failed:"
-                f" {said[-1] if said else 'without a word'}"
-            )
-        return done.stdout
-
     def _data(self) -> tuple[str, DemoData]:
         data = DemoData.make(self._folder / "data", self._settings.loans, self._settings.seed)
         known = data.write(FIRST_DAY)
@@ -220,7 +128,7 @@ class Demo:
 
     def _train(self, data: DemoData) -> tuple[str, Path]:
         folder = self.operator / "runs" / "first"
-        self._command(
+        self._stage.command(
             "simulate",
             *self._run,
             "data.split.kind=out_of_time",
@@ -234,31 +142,17 @@ class Demo:
         return f"a federation of three banks, AUC {auc:.3f} out of time", folder / "model.fcm"
 
     def _register(self, model: Path) -> tuple[str, None]:
-        self._command(
+        self._stage.command(
             *("registry", "add", str(model), "--home", str(self.home)),
             *("--stage", "champion", "--reason", "The first model.", "--actor", "demo"),
         )
-        key = json.loads(
-            self._command(
-                *("keys", "add", "--home", str(self.home)),
-                *("--name", "lending desk", "--role", "admin", "--json"),
-            )
-        )
-        self.secret = str(key["secret"])
+        self.secret = self._stage.add_key(self.home, "lending desk", "admin")
         return "version 1 is champion; an API key for the lending desk", None
 
     def _serve(self) -> tuple[str, Client]:
-        port = free_ports(1)[0]
-        self._start("bank", self.home, port)
-        client = Client(f"http://127.0.0.1:{port}", self.secret)
-        client.wait(self._processes)
+        client = self._stage.serve("bank", self.home, self.secret)
         self.urls = (client.url, "")
         return f"{client.url} is ready", client
-
-    def _start(self, role: str, home: Path, port: int) -> None:
-        command = [sys.executable, "-m", "fed_credit.cli", "serve", "--role", role]
-        command += ["--home", str(home), "--port", str(port), "--no-log"]
-        self._processes.start(role, command, self._folder)
 
     def _score(
         self, client: Client, month: pd.DataFrame, inputs: list[str]
@@ -273,11 +167,11 @@ class Demo:
     def _batch(self, month: pd.DataFrame) -> tuple[str, None]:
         table, out = self._folder / "data" / "month.parquet", self._folder / "data" / "scored.csv"
         month.to_parquet(table, index=False)
-        self._command("score", str(table), "--home", str(self.home), "--out", str(out))
+        self._stage.command("score", str(table), "--home", str(self.home), "--out", str(out))
         return f"{len(pd.read_csv(out)):,} applications of a month as a file: {out.name}", None
 
     def _monitor(self, day: object) -> tuple[str, int]:
-        self._command("monitor", "--home", str(self.home), "--as-of", str(day))
+        self._stage.command("monitor", "--home", str(self.home), "--as-of", str(day))
         report = json.loads((self.home / "monitoring" / "latest.json").read_text(encoding="utf-8"))
         alerts = [alert for alert in report["alerts"] if alert["level"] == "alert"]
         watches = len(report["alerts"]) - len(alerts)
@@ -301,7 +195,7 @@ class Demo:
         self, client: Client, loans: list[dict[str, Any]]
     ) -> tuple[str, tuple[int, int, Asking]]:
         with Asking(client, loans) as asking:
-            text = self._command(
+            text = self._stage.command(
                 *("retrain", "--home", str(self.home), "--as-of", str(SECOND_DAY)),
                 *("--actor", "demo"),
             )
@@ -324,9 +218,9 @@ class Demo:
     def _reproduce(self, ids: Sequence[str]) -> tuple[str, int]:
         chosen = [ids[0], ids[-1]]
         for one in chosen:
-            self._command("decisions", "reproduce", "--home", str(self.home), one)
-        self._command("decisions", "verify", "--home", str(self.home))
-        self._command("registry", "verify", "--home", str(self.home))
+            self._stage.command("decisions", "reproduce", "--home", str(self.home), one)
+        self._stage.command("decisions", "verify", "--home", str(self.home))
+        self._stage.command("registry", "verify", "--home", str(self.home))
         return (
             f"{len(chosen)} decisions of version 1 made again to the last bit; log and registry are"
             " whole",
@@ -334,17 +228,8 @@ class Demo:
         )
 
     def _pages(self, client: Client) -> tuple[str, None]:
-        port = free_ports(1)[0]
-        key = json.loads(
-            self._command(
-                *("keys", "add", "--home", str(self.operator)),
-                *("--name", "operator", "--role", "read", "--json"),
-            )
-        )
-        self._start("operator", self.operator, port)
-        operator = Client(f"http://127.0.0.1:{port}", str(key["secret"]))
-        operator.wait(self._processes)
-        self.operator_secret = str(key["secret"])
+        self.operator_secret = self._stage.add_key(self.operator, "operator", "read")
+        operator = self._stage.serve("operator", self.operator, self.operator_secret)
         self.urls = (client.url, operator.url)
         statuses = [client.page(path) for path in ("/", "/monitoring", "/model", "/history")]
         statuses += [operator.page(path) for path in ("/", "/monitoring")]
@@ -356,28 +241,6 @@ class Demo:
 
 def _told(declined: Sequence[dict[str, Any]]) -> bool:
     return bool(declined) and bool(declined[0]["reasons"])
-
-
-@contextmanager
-def demo_folder(folder: Path | None) -> Iterator[Path]:
-    """Give the demo's folder: a new or empty one that stays, or a temporary one that goes.
-
-    Raises
-    ------
-    ConfigurationError
-        If it holds something.
-    """
-    if folder is not None:
-        if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
-            raise ConfigurationError(f"{folder} is not an empty folder; name another one.")
-        folder.mkdir(parents=True, exist_ok=True)
-        yield folder.absolute()
-        return
-    made = Path(tempfile.mkdtemp(prefix="fed-credit-demo-"))
-    try:
-        yield made
-    finally:
-        shutil.rmtree(made, ignore_errors=True)
 
 
 def run_demo(

@@ -13,8 +13,10 @@ import pytest
 from fed_credit.cli import main
 from fed_credit.errors import ConfigurationError, ServingError
 from fed_credit.lifecycle.demo.data import FIRST_DAY, SECOND_DAY, DemoData
-from fed_credit.lifecycle.demo.run import DemoSettings, demo_folder, run_demo
+from fed_credit.lifecycle.demo.outcome import DemoSettings
+from fed_credit.lifecycle.demo.run import run_demo
 from fed_credit.lifecycle.demo.service import Asking, records
+from fed_credit.lifecycle.demo.stage import demo_folder
 
 
 @pytest.fixture(scope="module")
@@ -79,7 +81,7 @@ def test_the_whole_loop(tmp_path: Path) -> None:
     left: list[int] = []
 
     def stay(demo: Any) -> None:
-        left.extend(demo._processes[name].pid for name in ("bank", "operator"))
+        left.extend(demo._stage.processes[name].pid for name in ("bank", "operator"))
 
     settings = DemoSettings(tmp_path / "demo", 20_000, 10, "scorecard", 6)
     outcome = run_demo(settings, lines.append, stay)
