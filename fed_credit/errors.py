@@ -90,6 +90,18 @@ class RunFailedError(FedCreditError):
         self.exit_code = exit_code
 
 
+MISREAD: tuple[type[Exception], ...] = (
+    FedCreditError,
+    ArithmeticError,
+    AttributeError,
+    LookupError,
+    RecursionError,
+    TypeError,
+    ValueError,
+)
+"""What may come of reading another party's plain values as something that they are not."""
+
+
 def one_line(text: str, most: int = 1_000) -> str:
     """Return another party's words as they may be shown: on one line, printable and short.
 

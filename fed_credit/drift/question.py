@@ -16,7 +16,7 @@ from fed_credit.drift.groups import Groups
 from fed_credit.drift.periods import month_number, months_of, quarter_number
 from fed_credit.drift.reference import FRACTION_BOUND, ReferenceQuestion
 from fed_credit.drift.sums import PD_BITS, MonthSums, VintageSums
-from fed_credit.errors import FedCreditError, ReleaseError
+from fed_credit.errors import MISREAD, ReleaseError
 from fed_credit.evaluation.sums import FRACTION_BITS, ScoreSums, shapes
 from fed_credit.features.spec import FeatureSpec
 from fed_credit.releases import Entry, ReleaseSpec
@@ -247,15 +247,7 @@ def read_question(text: str, features: tuple[FeatureSpec, ...]) -> MonitorQuesti
                 tuple(str(name) for name in raw["vintages"]),
                 str(raw["as_of"]),
             )
-    except (
-        FedCreditError,
-        ArithmeticError,
-        AttributeError,
-        LookupError,
-        RecursionError,
-        TypeError,
-        ValueError,
-    ) as error:
+    except MISREAD as error:
         reason = str(error).rstrip(".")
         raise ReleaseError(f"A monitor's question cannot be read ({reason}); refused.") from None
     raise ReleaseError("A monitor's question is of no known kind; refused.")

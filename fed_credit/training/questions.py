@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Protocol
 import numpy as np
 import pandas as pd
 
-from fed_credit.errors import ArtefactError, FedCreditError, ReleaseError
+from fed_credit.errors import MISREAD, ArtefactError, ReleaseError
 from fed_credit.features.cuts import DetailsQuestion, HistogramQuestion, PartsQuestion
 from fed_credit.features.preprocessor import Preprocessor
 from fed_credit.features.questions import FrameQuestion, MatrixQuestion
@@ -222,15 +222,7 @@ def read_asked(task: str, question: str, design: str, arrays: Sequence[np.ndarra
             return AboutMatrix(asked, _design(design), design)
     except ReleaseError:
         raise
-    except (
-        FedCreditError,
-        ArithmeticError,
-        AttributeError,
-        LookupError,
-        RecursionError,
-        TypeError,
-        ValueError,
-    ) as error:
+    except MISREAD as error:
         reason = str(error).rstrip(".")
         raise ReleaseError(
             f"A question of the task '{task}' cannot be read ({reason}); refused."
