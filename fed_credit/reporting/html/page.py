@@ -6,6 +6,7 @@ from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from fed_credit.errors import ConfigurationError
+from fed_credit.reporting.html.environment import templates_of
 from fed_credit.reporting.html.texts import LANGUAGES, text
 
 if TYPE_CHECKING:
@@ -42,14 +43,6 @@ def render_page(template: str, language: str, values: dict[str, Any]) -> str:
 
 @cache
 def _environment() -> Environment:
-    from jinja2 import Environment, PackageLoader, StrictUndefined
-
-    environment = Environment(
-        loader=PackageLoader("fed_credit.reporting.html"),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
+    environment = templates_of("fed_credit.reporting.html")
     environment.globals["t"] = text
     return environment

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 from fastapi import APIRouter, Request
 from fastapi.responses import HTMLResponse, Response
 
+from fed_credit.reporting.html.environment import templates_of
 from fed_credit.reporting.html.texts import LANGUAGES
 from fed_credit.serving.pages.speech import Speech, speech
 
@@ -174,14 +175,6 @@ def _address(name: str) -> str:
 
 @cache
 def _environment() -> Environment:
-    from jinja2 import Environment, PackageLoader, StrictUndefined
-
-    environment = Environment(
-        loader=PackageLoader("fed_credit.serving.pages"),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
+    environment = templates_of("fed_credit.serving.pages")
     environment.globals["static"] = _address
     return environment
