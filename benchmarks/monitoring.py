@@ -17,24 +17,22 @@ from pathlib import Path
 import numpy as np
 
 from fed_credit.config.load import compose
-from fed_credit.config.monitor import MonitorSpec, monitor_spec
+from fed_credit.config.monitor import monitor_spec
 from fed_credit.data.synthetic import generate
 from fed_credit.drift.index import index_of, joined
-from fed_credit.drift.months import judge_month
 from fed_credit.drift.sums import MonthSums
 from fed_credit.drift.verdicts import MonthVerdict, State
 from fed_credit.model_file.archive import open_model_file
 from fed_credit.monitoring.job import loans_of, profile_of
 from fed_credit.scoring.scorer import Scorer
+from tests.fed_credit.drift.draws import LOUD, SIZES, Draws
 
-SIZES = (50, 200, 1000, 5000)
 CHANGES = (0.1, 0.25, 0.5)
 AGAINST = ("step", "no_change", "limit")
-LOUD = (State.WATCH, State.ALERT)
 
 
-class Population:
-    """Loans with their scores, in memory, drawn from again and again."""
+class Population(Draws):
+    """Loans of the built-in data under a scorecard that was made on others."""
 
     def __init__(self, folder: Path) -> None:
         from fed_credit.simulate import simulate
@@ -45,28 +43,8 @@ class Population:
         spec = compose(["data=synthetic"]).data.generator
         raw = generate(replace(spec, num_loans=60_000))
         loans = loans_of(self.scorer, raw, institution="all", as_of="2023-12-31")
-        self.frame = loans.features
-        self.pds = self.scorer.model.artefact.score(self.frame)
-        self.groups = profile_of(self.scorer).groups
-
-    def draw(self, rng: np.random.Generator, n: int, weights: np.ndarray | None) -> MonthSums:
-        rows = rng.choice(len(self.frame), n, p=weights)
-        return MonthSums.of(self.groups, self.frame.iloc[rows], self.pds[rows], self.pds[rows])
-
-    def tilted(self, index: float) -> np.ndarray:
-        """Return weights of loans under which the score's true index is this one."""
-        score = self.groups.score
-        group = np.searchsorted(np.array(score.starts), score.cells(self.pds), side="right") - 1
-        before = np.bincount(group) / len(group)
-        low, high = 0.0, 2.0
-        for _ in range(60):
-            strength = (low + high) / 2
-            after = before * np.exp(strength * np.linspace(-1, 1, len(before)))
-            after /= after.sum()
-            found = float(((after - before) * np.log(after / before)).sum())
-            low, high = (strength, high) if found < index else (low, strength)
-        weights = (after / before)[group]
-        return weights / weights.sum()
+        pds = self.scorer.model.artefact.score(loans.features)
+        super().__init__(loans.features, pds, profile_of(self.scorer).groups)
 
 
 def rule_of_thumb(sums: MonthSums, reference: MonthSums, population: Population) -> list[float]:
@@ -127,24 +105,16 @@ def main() -> None:
             rows: dict[str, list[list[bool]]] = {"thumb": [], **{name: [] for name in AGAINST}}
             for number in range(given.months):
                 if number % 50 == 0:
-                    reference = population.draw(rng, given.reference, None)
+                    reference = population.draw(rng, given.reference)
                 sums = population.draw(rng, size, weights)
                 psi, csi = rule_of_thumb(sums, reference, population)
                 found = [psi >= 0.1, csi >= 0.1, max(psi, csi) >= 0.1, psi >= 0.25]
                 rows["thumb"].append(found)
                 for name, spec in settings.items():
-                    rows[name].append(loud(_judge(population, sums, reference, spec)))
+                    rows[name].append(loud(population.judged(sums, reference, spec)))
             for name, months in rows.items():
                 shares = "  ".join(f"{share:7.2%}" for share in np.mean(months, axis=0))
                 print(f"{index:5}  {size:5}  {name:10}  {shares}", flush=True)
-
-
-def _judge(
-    population: Population, sums: MonthSums, reference: MonthSums, settings: MonitorSpec
-) -> MonthVerdict:
-    return judge_month(
-        "2024-01", sums, reference, population.groups, settings.drift, settings.alarms
-    )
 
 
 if __name__ == "__main__":

@@ -13,7 +13,6 @@ from typing import Any
 import pandas as pd
 import pytest
 
-from fed_credit.cli import main
 from fed_credit.data.schema import Kind
 from fed_credit.decision_log.log import DecisionLog
 from fed_credit.decision_log.records import Decision, new_id
@@ -22,6 +21,7 @@ from fed_credit.model_file.archive import opened
 from fed_credit.registry.registry import Registry, Stage
 from fed_credit.scoring.record import RecordScorer
 from fed_credit.storage.clock import now
+from tests.fed_credit.commands.console import Console
 
 SECRET = "turnover"
 
@@ -81,26 +81,9 @@ def home(
     return tmp_path
 
 
-class Console:
-    """Types ``fed-credit decisions`` in a home."""
-
-    def __init__(self, home: Path, capsys: pytest.CaptureFixture[str]) -> None:
-        self._home, self._capsys = home, capsys
-
-    def __call__(self, *words: object, code: int = 0) -> str:
-        given = [str(word) for word in words]
-        found = main(["decisions", given[0], "--home", str(self._home), *given[1:]])
-        printed = self._capsys.readouterr()
-        assert found == code, printed
-        return printed.err if code == 2 else printed.out
-
-    def json(self, *words: object) -> Any:
-        return json.loads(self(*words, "--json"))
-
-
 @pytest.fixture
 def console(home: Path, capsys: pytest.CaptureFixture[str]) -> Console:
-    return Console(home, capsys)
+    return Console("decisions", home, capsys)
 
 
 def test_every_decision_comes_out_the_same(

@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import getpass
-import json
 from pathlib import Path
-from typing import Any
 
 import pytest
 
-from fed_credit.cli import main
 from fed_credit.model_file.archive import opened, packed
 from fed_credit.model_file.signature import load_private, make_key, sign
 from fed_credit.registry.registry import Registry, Stage
+from tests.fed_credit.commands.console import Console
 
 
 @pytest.fixture
@@ -24,26 +22,9 @@ def home(tmp_path: Path, model_bodies: tuple[bytes, ...], monkeypatch: pytest.Mo
     return tmp_path
 
 
-class Console:
-    """Types ``fed-credit registry`` in a home."""
-
-    def __init__(self, home: Path, capsys: pytest.CaptureFixture[str]) -> None:
-        self._home, self._capsys = home, capsys
-
-    def __call__(self, *words: object, code: int = 0) -> str:
-        given = [str(word) for word in words]
-        found = main(["registry", given[0], "--home", str(self._home), *given[1:]])
-        printed = self._capsys.readouterr()
-        assert found == code, printed
-        return printed.err if code == 2 else printed.out
-
-    def json(self, *words: object) -> Any:
-        return json.loads(self(*words, "--json"))
-
-
 @pytest.fixture
 def console(home: Path, capsys: pytest.CaptureFixture[str]) -> Console:
-    return Console(home, capsys)
+    return Console("registry", home, capsys)
 
 
 def test_from_the_first_model_to_a_roll_back(home: Path, console: Console) -> None:

@@ -6,17 +6,14 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from fed_credit.config.monitor import MonitorSpec, monitor_spec
+from fed_credit.config.monitor import monitor_spec
 from fed_credit.data.schema import Kind, KnownAt
 from fed_credit.drift.index import index_of
-from fed_credit.drift.months import judge_month
 from fed_credit.drift.reference import reference_at_hand
-from fed_credit.drift.sums import MonthSums
 from fed_credit.drift.verdicts import MonthVerdict, State
 from fed_credit.features.spec import FeatureSpec
+from tests.fed_credit.drift.draws import LOUD, SIZES, Draws
 
-LOUD = (State.WATCH, State.ALERT)
-SIZES = (50, 200, 1000, 5000)
 FEATURES = (
     *(FeatureSpec(f"x{k}", Kind.NUMERIC, KnownAt.APPLICATION, "") for k in range(6)),
     FeatureSpec("sector", Kind.CATEGORICAL, KnownAt.APPLICATION, "", tuple("abcdefgh")),
@@ -25,7 +22,7 @@ FEATURES = (
 )
 
 
-class Population:
+class Population(Draws):
     """Loans whose features and scores hang together."""
 
     def __init__(self, rng: np.random.Generator, n: int = 20_000) -> None:
@@ -41,32 +38,10 @@ class Population:
         )
         columns["city"] = pd.Categorical([f"city {k}" for k in rng.integers(0, 60, n)])
         columns["flag"] = (rng.random(n) < 0.3).astype(float)
-        self.frame = pd.DataFrame(columns)
-        self.pds = 1 / (1 + np.exp(2.5 - common))
-        y = (rng.random(n) < self.pds).astype(np.int8)
-        made = reference_at_hand(FEATURES, 256, self.frame, y, y, self.pds, None, None)
-        self.groups = made.profile.groups
-
-    def draw(
-        self, rng: np.random.Generator, n: int, weights: np.ndarray | None = None
-    ) -> MonthSums:
-        rows = rng.choice(len(self.frame), n, p=weights)
-        return MonthSums.of(self.groups, self.frame.iloc[rows], self.pds[rows], self.pds[rows])
-
-    def tilted(self, index: float) -> np.ndarray:
-        """Return weights under which the score's true index is this one."""
-        score = self.groups.score
-        group = np.searchsorted(np.array(score.starts), score.cells(self.pds), side="right") - 1
-        before = np.bincount(group) / len(group)
-        low, high = 0.0, 2.0
-        for _ in range(60):
-            strength = (low + high) / 2
-            after = before * np.exp(strength * np.linspace(-1, 1, len(before)))
-            after /= after.sum()
-            found = float(((after - before) * np.log(after / before)).sum())
-            low, high = (strength, high) if found < index else (low, strength)
-        weights = (after / before)[group]
-        return weights / weights.sum()
+        frame, pds = pd.DataFrame(columns), 1 / (1 + np.exp(2.5 - common))
+        y = (rng.random(n) < pds).astype(np.int8)
+        made = reference_at_hand(FEATURES, 256, frame, y, y, pds, None, None)
+        super().__init__(frame, pds, made.profile.groups)
 
 
 @pytest.fixture(scope="module")
@@ -82,14 +57,6 @@ def _loud(month: MonthVerdict) -> bool:
     return any(state in LOUD for state in states)
 
 
-def _judged(
-    population: Population, sums: MonthSums, reference: MonthSums, settings: MonitorSpec
-) -> MonthVerdict:
-    return judge_month(
-        "2024-01", sums, reference, population.groups, settings.drift, settings.alarms
-    )
-
-
 @pytest.mark.slow
 @pytest.mark.parametrize("against", ["step", "no_change", "limit"])
 @pytest.mark.parametrize("size", SIZES)
@@ -103,7 +70,7 @@ def test_false_alarms_are_as_rare_as_the_level_says(
         if number % 40 == 0:
             reference = population.draw(rng, 3000)
         sums = population.draw(rng, size)
-        alarms += _loud(_judged(population, sums, reference, settings))
+        alarms += _loud(population.judged(sums, reference, settings))
         score = population.groups.score
         naive += index_of(score.grouped(sums.score), score.grouped(reference.score)) >= 0.1
     # The level is .43% a month; three times that leaves room for the index's heavier tail and luck.
@@ -128,8 +95,7 @@ def test_true_changes_are_seen(
     settings, weights = monitor_spec({}), population.tilted(index)
     rng = np.random.default_rng(size)
     states = [
-        _judged(
-            population,
+        population.judged(
             population.draw(rng, size, weights),
             population.draw(rng, 3000),
             settings,
@@ -144,14 +110,14 @@ def test_fifty_loans_of_the_same_kind_raise_nothing(population: Population) -> N
     settings, rng = monitor_spec({}), np.random.default_rng(3)
     reference = population.draw(rng, 3000)
     for _ in range(12):
-        assert not _loud(_judged(population, population.draw(rng, 50), reference, settings))
+        assert not _loud(population.judged(population.draw(rng, 50), reference, settings))
 
 
 def test_five_hundred_loans_of_another_kind_raise_an_alert(population: Population) -> None:
     settings, rng = monitor_spec({}), np.random.default_rng(3)
     reference = population.draw(rng, 3000)
-    month = _judged(
-        population, population.draw(rng, 500, population.tilted(1.0)), reference, settings
+    month = population.judged(
+        population.draw(rng, 500, population.tilted(1.0)), reference, settings
     )
     assert month.score.state is State.ALERT
     assert month.score.value >= month.score.alert_threshold > month.score.threshold >= 0.1
