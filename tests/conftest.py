@@ -21,6 +21,7 @@ os.environ.setdefault("FLWR_DISABLE_UPDATE_CHECK", "1")
 import numpy as np
 import pandas as pd
 import pytest
+from hypothesis import settings
 
 from fed_credit.config.load import compose
 from fed_credit.config.spec import SimulationSpec
@@ -28,6 +29,10 @@ from fed_credit.data.book import DataReport, Dataset
 from fed_credit.data.schema import Field, Kind, KnownAt, Schema
 from fed_credit.data.split import assign_parts
 from fed_credit.training.run_spec import RunSpec
+
+# A machine with other work is slow, and that is no fault of what is tested.
+settings.register_profile("untimed", deadline=None)
+settings.load_profile("untimed")
 
 BANKS = {"North Bank": 140, "South Bank": 90, "West Bank": 70}
 TINY_MODEL = [

@@ -165,7 +165,7 @@ def test_trouble_ends_with_a_transaction_that_is_written(
         file, aside = tmp_path / "decisions.db", tmp_path / "aside.db"
         log.close()  # the connections that are held
         file.rename(aside)
-        with pytest.raises(StorageError, match="cannot be opened or written"):
+        with pytest.raises(StorageError, match="was removed or replaced"):
             await committer.put(made())
         await committer.probe()
         assert isinstance(committer.trouble, StorageError)

@@ -357,9 +357,13 @@ def deployed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
             yield service
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def chromium() -> Iterator[Any]:
-    """A browser; without one the tests say so and skip."""
+    """A browser; without one the tests say so and skip.
+
+    Of a file alone: while it is there an event loop runs in this thread, and others' tests start
+    their own.
+    """
     playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
     found = shutil.which("chromium") or shutil.which("chromium-browser")
     if found is None:
