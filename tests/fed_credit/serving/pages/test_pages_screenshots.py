@@ -66,7 +66,7 @@ def test_pictures_of_the_bank(visit: Visits, bank: Any) -> None:
     declined = _declined(bank)
     _open(page, declined)
     _take(page, "desk-declined", height=1330)
-    for name, height in (("monitoring", 1600), ("model", 1250), ("history", 1150)):
+    for name, height in (("monitoring", 1500), ("model", 1250), ("history", 1150)):
         page.goto(f"{bank.url}/{name}")
         if name == "history":
             page.click("details summary")
