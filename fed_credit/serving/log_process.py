@@ -8,6 +8,7 @@ plain values by :mod:`marshal`, which is quick and goes between two processes of
 from __future__ import annotations
 
 import marshal
+import os
 import signal
 import socket
 import sys
@@ -24,6 +25,7 @@ from fed_credit.storage.engines import file_of
 HEADER = 4
 """Bytes of a message's length, the most significant first."""
 
+_LOOK_S = 5.0
 _MOST_BYTES = 1 << 20  # read at once; so much at most makes up a transaction
 
 WRITTEN, DUPLICATE, FAILED = 0, 1, 2
@@ -57,7 +59,6 @@ def main(arguments: Sequence[str]) -> None:
         file = file_of(where)
         if file is not None:
             stack.enter_context(closing(Checkpoints(file)))
-        line.setblocking(True)
         line.sendall(packed((WRITTEN, "")))  # ready
         for messages in _arriving(line):
             answers = _written(log, [marshal.loads(message) for message in messages])
@@ -82,11 +83,17 @@ def _written(log: DecisionLog, messages: list[list[tuple[Any, ...]]]) -> list[tu
 
 def _arriving(line: socket.socket) -> Iterator[list[bytes]]:
     """Give all whole messages that are there, at least one, until the other end is closed."""
-    pieces = bytearray()
+    pieces, parent = bytearray(), os.getppid()
+    line.settimeout(_LOOK_S)
     while True:
         try:
             piece = line.recv(_MOST_BYTES)
-        except ConnectionError:  # the worker was killed
+        except TimeoutError:
+            # Of a worker that was killed, some other process may hold the line.
+            if os.getppid() != parent:
+                return
+            continue
+        except ConnectionError:
             return
         if not piece:
             return

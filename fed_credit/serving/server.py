@@ -28,6 +28,7 @@ from fed_credit.serving.protocol import limited_protocol
 
 _BACKLOG = 2048
 _GRACE_S = 10
+_FOLDER = "fed-credit-serve-"
 
 
 class Role(StrEnum):
@@ -88,7 +89,7 @@ def serve(service: Service) -> None:
     """
     check(service)
     listener = _bound(service)
-    folder = Path(tempfile.mkdtemp(prefix="fed-credit-serve-"))
+    folder = _folder()
     work = partial(run_worker, service, folder, os.getpid())
     # Ended from outside, the service ends as if its terminal had asked, and clears up.
     signal.signal(signal.SIGTERM, _leave)
@@ -236,6 +237,25 @@ def configured(app: Any, settings: ServeSpec) -> uvicorn.Config:
         ssl_certfile=tls.certificate,
         ssl_keyfile=tls.key,
     )
+
+
+def _folder() -> Path:
+    """Make the folder that the workers share, and remove those of services that were killed."""
+    for path in Path(tempfile.gettempdir()).glob(f"{_FOLDER}*-*"):
+        number = path.name.removeprefix(_FOLDER).partition("-")[0]
+        if number.isdigit() and not _lives(int(number)):
+            shutil.rmtree(path, ignore_errors=True)  # another user's stays
+    return Path(tempfile.mkdtemp(prefix=f"{_FOLDER}{os.getpid()}-"))
+
+
+def _lives(process: int) -> bool:
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    except OSError:
+        pass
+    return True
 
 
 def _bound(service: Service) -> socket.socket:

@@ -11,6 +11,7 @@ import socket
 import ssl
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 from collections import Counter
@@ -153,8 +154,11 @@ def test_promotions_under_load_drop_no_request(place: Any, run: Any, workers: in
             assert answer["model"]["sha256"] == place.models[answer["model"]["version"]].sha256
         text = httpx.get(f"{service.url}/metrics", headers=service.headers("read")).text
         assert "swap_failed" not in text
+        (shared,) = Path(tempfile.gettempdir()).glob(f"fed-credit-serve-{service.process.pid}-*")
+        assert shared.stat().st_mode & 0o077 == 0
         service.process.send_signal(signal.SIGTERM)
         assert service.process.wait(20) == 0
+        assert not shared.exists()
     assert "Traceback" not in service.log.read_text()
     _ended(service)
     with DecisionLog.open(place.home / "decisions.db") as log:
@@ -349,5 +353,7 @@ def test_no_answered_decision_is_lost_by_a_kill(place: Any, run: Any, turn: int)
             assert log.get(answer["id"]).pd == answer["pd"]
     with Registry.open(place.home / "registry.db") as registry:
         assert registry.verify() == []
-    with run(place) as service:  # and it starts again
-        assert httpx.get(f"{service.url}/readyz").status_code == 200
+    left = list(Path(tempfile.gettempdir()).glob(f"fed-credit-serve-{service.process.pid}-*"))
+    with run(place) as again:
+        assert httpx.get(f"{again.url}/readyz").status_code == 200
+        assert left and not any(path.exists() for path in left)
