@@ -8,6 +8,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import StrEnum
 
+from fed_credit.config.decision import ScaleSpec
+
 
 class Trend(StrEnum):
     """How the weight of evidence moves over a numeric feature's classes."""
@@ -138,24 +140,17 @@ class NewtonSpec:
 
 
 @dataclass
-class PointsSpec:
-    """How log-odds become points; more points mean less risk.
+class PointsSpec(ScaleSpec):
+    """How log-odds become points of a scorecard.
 
     Parameters
     ----------
-    pdo : float
-        Points that double the odds of good to bad.
-    base_score : float
-        Score at the base odds.
-    base_odds : float
-        Odds of good to bad at the base score.
+    pdo, base_score, base_odds : float
+        See :class:`~fed_credit.config.decision.ScaleSpec`.
     spread_base : bool
         Whether the base is shared out over the features, or stands apart as base points.
     """
 
-    pdo: float
-    base_score: float
-    base_odds: float
     spread_base: bool
 
 

@@ -14,6 +14,7 @@ from fed_credit.config.convert import build, plain
 from fed_credit.config.decision import ScaleSpec
 from fed_credit.errors import ConfigurationError
 from fed_credit.scorecard.grades import MasterScale
+from fed_credit.scorecard.points import factor_and_offset
 
 
 class Verdict(StrEnum):
@@ -105,8 +106,7 @@ class DecisionPolicy:
     @property
     def factor_and_offset(self) -> tuple[float, float]:
         """Points per unit of log-odds, and the score at even odds."""
-        factor = self.points.pdo / math.log(2.0)
-        return factor, self.points.base_score - factor * math.log(self.points.base_odds)
+        return factor_and_offset(self.points)
 
     def scores(self, log_odds: np.ndarray) -> np.ndarray:
         """Return the score of log-odds of default, ``(n,) int64``; more points mean less risk."""

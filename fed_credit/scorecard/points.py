@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from fed_credit.config.decision import ScaleSpec
 from fed_credit.config.scorecard import Against, PointsSpec
 from fed_credit.errors import DataError
 from fed_credit.scorecard.binning import Binning
@@ -212,7 +213,7 @@ class Scorecard:
         )
 
 
-def factor_and_offset(spec: PointsSpec) -> tuple[float, float]:
+def factor_and_offset(spec: ScaleSpec) -> tuple[float, float]:
     """Return points per unit of log-odds, and the score at even odds."""
     factor = spec.pdo / math.log(2.0)
     return factor, spec.base_score - factor * math.log(spec.base_odds)
