@@ -34,6 +34,13 @@ from fed_credit.training.run_spec import RunSpec
 settings.register_profile("untimed", deadline=None)
 settings.load_profile("untimed")
 
+
+def pytest_make_parametrize_id(val: object, argname: str) -> str | None:
+    """Name a test with bytes by its argument: packed bytes may differ from second to second, and
+    the workers of pytest-xdist refuse to start unless they all collect the same names."""
+    return argname if isinstance(val, bytes) else None
+
+
 BANKS = {"North Bank": 140, "South Bank": 90, "West Bank": 70}
 TINY_MODEL = [
     "model=mlp_small",
