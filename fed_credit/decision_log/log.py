@@ -8,6 +8,7 @@ from pathlib import Path
 from fed_credit.decision.policy import VERDICTS
 from fed_credit.decision_log import queries
 from fed_credit.decision_log.days import Day, by_day
+from fed_credit.decision_log.journal import recovered
 from fed_credit.decision_log.records import (
     Decision,
     Override,
@@ -25,6 +26,7 @@ from fed_credit.storage import chain
 from fed_credit.storage.appender import Appender
 from fed_credit.storage.clock import now, utc
 from fed_credit.storage.database import Database
+from fed_credit.storage.engines import file_of
 from fed_credit.storage.layout import SQLITE
 from fed_credit.storage.store import Store
 
@@ -60,6 +62,9 @@ class DecisionLog(Store):
             Whether a decision is on the disk when :meth:`append` returns. If not, a power failure
             may cost the last moments; that of a process costs nothing.
 
+        What a service that was killed had answered and not yet written here is written now
+        (:mod:`fed_credit.decision_log.journal`).
+
         Returns
         -------
         DecisionLog
@@ -72,7 +77,14 @@ class DecisionLog(Store):
         StorageError
             Here and below: if the database is not there, fails, or is no decision log.
         """
-        return cls(Database.open(where, LAYOUT, create=create, durable=durable))
+        log = cls(Database.open(where, LAYOUT, create=create, durable=durable))
+        try:
+            if (file := file_of(where)) is not None:
+                recovered(file, log.write)
+        except BaseException:
+            log.close()
+            raise
+        return log
 
     def append(self, decisions: Sequence[Decision]) -> None:
         """Write decisions in one transaction; on return they are there, or none is.

@@ -173,10 +173,10 @@ class Applications:
     def _told(self, decision: Decision) -> Answer:
         return Answer(200, self._answers.text(decision).encode())
 
-    async def _log(self, *decisions: Decision) -> None:
+    async def _log(self, *decisions: Decision, once: bool = False) -> None:
         start = time.perf_counter()
         try:
-            await self._state.committer.put(*decisions)
+            await self._state.committer.put(*decisions, once=once)
         except DuplicateError:
             raise
         except FedCreditError as error:
@@ -205,7 +205,7 @@ class Applications:
         if earlier is None:
             decision = self._decide(live, application, loan, caller.key, name)
             try:
-                await self._log(decision)
+                await self._log(decision, once=True)
                 return self._told(decision)
             except DuplicateError:  # another request was quicker
                 earlier = await asyncio.to_thread(self._earlier, name)

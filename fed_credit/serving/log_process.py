@@ -17,7 +17,7 @@ from contextlib import ExitStack, closing
 from typing import Any
 
 from fed_credit.decision_log.log import DecisionLog
-from fed_credit.decision_log.records import Decision, decision_row
+from fed_credit.decision_log.records import Decision, Kind, Row, decision_row
 from fed_credit.errors import DuplicateError, FedCreditError
 from fed_credit.storage.checkpoints import Checkpoints
 from fed_credit.storage.engines import file_of
@@ -28,8 +28,13 @@ HEADER = 4
 _LOOK_S = 5.0
 _MOST_BYTES = 1 << 20  # read at once; so much at most makes up a transaction
 
+DECISIONS, ROWS = 0, 1
+"""What a message holds: values of decisions, or of rows that are ready to be written."""
+
 WRITTEN, DUPLICATE, FAILED = 0, 1, 2
-"""What became of decisions."""
+"""What became of a message."""
+
+_Message = tuple[int, list[tuple[Any, ...]]]
 
 
 def packed(values: Any) -> bytes:
@@ -68,17 +73,23 @@ def main(arguments: Sequence[str]) -> None:
                 return
 
 
-def _written(log: DecisionLog, messages: list[list[tuple[Any, ...]]]) -> list[tuple[int, str]]:
+def _written(log: DecisionLog, messages: list[_Message]) -> list[tuple[int, str]]:
     """Write messages in one transaction, and say what became of each."""
     try:
-        log.write([decision_row(Decision(*one)) for given in messages for one in given])
+        log.write([row for message in messages for row in _rows(*message)])
     except DuplicateError as error:
         if len(messages) > 1:  # each for itself, so that one's trouble is not the others'
-            return [answer for given in messages for answer in _written(log, [given])]
+            return [answer for one in messages for answer in _written(log, [one])]
         return [(DUPLICATE, str(error))]
     except FedCreditError as error:
         return [(FAILED, str(error))] * len(messages)
     return [(WRITTEN, "")] * len(messages)
+
+
+def _rows(holds: int, values: list[tuple[Any, ...]]) -> list[Row]:
+    if holds == ROWS:
+        return [Row(Kind(kind), *rest) for kind, *rest in values]
+    return [decision_row(Decision(*one)) for one in values]
 
 
 def _arriving(line: socket.socket) -> Iterator[list[bytes]]:

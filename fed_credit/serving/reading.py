@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import re
-from typing import Annotated, Any
+from collections.abc import Callable
+from functools import partial
+from typing import Annotated, Any, TypeVar
 
 from fastapi import APIRouter, Query, Request, Response
 from pydantic import BaseModel, ConfigDict, Field
@@ -21,9 +23,12 @@ from fed_credit.serving.intake import body_of, check_head, parsed
 from fed_credit.serving.live import Live
 from fed_credit.serving.state import BankState
 
+_T = TypeVar("_T")
+
 MOST_DECISIONS = 500
 _ID = re.compile(r"[0-9a-f]{32}")
 _LONGEST_REASON = 2_000
+_OTHERS_S = 0.25  # in which the log gets what another worker has just answered
 
 
 class _Listing(BaseModel):
@@ -54,8 +59,9 @@ def reading(state: BankState) -> APIRouter:
     @router.get("/decisions")
     async def decisions(query: Annotated[_Listing, Query()]) -> Response:
         try:
-            found = await asyncio.to_thread(
-                state.log.recent, query.most, before=query.before, verdict=query.verdict
+            found = await _read(
+                state,
+                partial(state.log.recent, query.most, before=query.before, verdict=query.verdict),
             )
         except DecisionLogError:
             raise Refusal(404, "is not in the log", "before") from None
@@ -67,7 +73,10 @@ def reading(state: BankState) -> APIRouter:
 
     @router.get("/decisions/{id}")
     async def decision(id: str) -> Response:
-        return _json(await asyncio.to_thread(_whole, state, answers, _known(id)))
+        try:
+            return _json(await _read(state, partial(_whole, state, answers, _known(id))))
+        except DecisionLogError:
+            raise _unknown() from None
 
     @router.post("/decisions/{id}/override")
     async def override(id: str, request: Request) -> Response:
@@ -76,12 +85,8 @@ def reading(state: BankState) -> APIRouter:
         caller: Caller = request.scope["caller"]
         actor = f"{caller.name} ({caller.key})"
         try:
-            made = await asyncio.to_thread(
-                state.log.override,
-                name,
-                verdict,
-                reason=reason,
-                actor=actor,
+            made = await _read(
+                state, partial(state.log.override, name, verdict, reason=reason, actor=actor)
             )
         except DecisionLogError:
             raise _unknown() from None
@@ -108,6 +113,18 @@ def reading(state: BankState) -> APIRouter:
         return _json(body)
 
     return router
+
+
+async def _read(state: BankState, read: Callable[[], _T]) -> _T:
+    """Ask the log, which may get decisions a moment after they were answered."""
+    await state.committer.caught_up()
+    try:
+        return await asyncio.to_thread(read)
+    except DecisionLogError:
+        if not state.committer.answers_ahead:
+            raise
+    await asyncio.sleep(_OTHERS_S)
+    return await asyncio.to_thread(read)
 
 
 def _json(body: Any, status: int = 200) -> Response:
@@ -146,11 +163,7 @@ async def _override_of(state: BankState, request: Request) -> tuple[str, str]:
 
 
 def _whole(state: BankState, answers: Answers, id: str) -> dict[str, Any]:
-    try:
-        found = state.log.get(id)
-    except DecisionLogError:
-        raise _unknown() from None
-    return decision_body(found, state.log.overrides(id), answers)
+    return decision_body(state.log.get(id), state.log.overrides(id), answers)
 
 
 def decision_body(

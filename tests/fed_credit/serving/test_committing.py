@@ -38,11 +38,15 @@ def _decision(**changes: Any) -> Decision:
 
 
 def _run(
-    path: Path, steps: Callable[[Committer, DecisionLog], Awaitable[None]], *, alone: bool = False
+    path: Path,
+    steps: Callable[[Committer, DecisionLog], Awaitable[None]],
+    *,
+    alone: bool = False,
+    durable: bool = True,
 ) -> None:
     async def go() -> None:
-        with DecisionLog.open(path / "log.db", create=True) as log:
-            committer = Committer(log, str(path / "log.db"), True)
+        with DecisionLog.open(path / "log.db", create=True, durable=durable) as log:
+            committer = Committer(log, str(path / "log.db"), durable)
             if not alone:
                 await committer.start()
                 async with asyncio.timeout(60):
@@ -57,35 +61,129 @@ def _run(
     asyncio.run(go())
 
 
+@pytest.mark.parametrize("durable", [True, False])
 @pytest.mark.parametrize("alone", [True, False])
 @pytest.mark.parametrize("active", [1, 5])
-def test_what_is_put_is_there_as_it_was(tmp_path: Path, alone: bool, active: int) -> None:
+def test_what_is_put_is_there_as_it_was(
+    tmp_path: Path, alone: bool, active: int, durable: bool
+) -> None:
     async def steps(committer: Committer, log: DecisionLog) -> None:
         committer.active = active
         made = [_decision() for _ in range(60)]
         await asyncio.gather(*(committer.put(one) for one in made[:40]))
-        await committer.put(*made[40:])
+        await committer.put(*made[40:50])
+        for one in made[50:]:
+            await committer.put(one)
+        await committer.caught_up()
         for one in made:
             assert log.get(one.id) == one
 
-    _run(tmp_path, steps, alone=alone)
+    _run(tmp_path, steps, alone=alone, durable=durable)
+    assert not (tmp_path / "log.db.journals").exists()
 
 
+@pytest.mark.parametrize("durable", [True, False])
 @pytest.mark.parametrize("active", [1, 5])
-def test_an_id_that_is_there_is_one_requests_trouble(tmp_path: Path, active: int) -> None:
+def test_an_id_that_is_there_is_one_requests_trouble(
+    tmp_path: Path, active: int, durable: bool
+) -> None:
     async def steps(committer: Committer, log: DecisionLog) -> None:
         committer.active = active
         first = _decision()
-        await committer.put(first)
+        await committer.put(first, once=True)
         made = [_decision() for _ in range(20)]
         made[7] = first
-        told = await asyncio.gather(*(committer.put(one) for one in made), return_exceptions=True)
+        puts = [committer.put(one, once=True) for one in made]
+        told = await asyncio.gather(*puts, return_exceptions=True)
         assert [type(one) for one in told].count(DuplicateError) == 1
         assert isinstance(told[7], DuplicateError)
         assert {one.id for one in log.recent(50)} == {one.id for one in made}
+        with pytest.raises(DuplicateError):
+            await committer.put(first, once=True)
         assert await committer.writable()
 
-    _run(tmp_path, steps)
+    _run(tmp_path, steps, durable=durable)
+
+
+def test_a_lone_decision_is_answered_ahead_of_the_log(tmp_path: Path) -> None:
+    async def steps(committer: Committer, log: DecisionLog) -> None:
+        made = [_decision() for _ in range(30)]
+        for one in made:
+            await committer.put(one)
+        assert log.counts()["decisions"] < 30  # gathered for a moment, to share a transaction
+        async with asyncio.timeout(10):
+            while log.counts()["decisions"] < 30:
+                await asyncio.sleep(0.01)
+        await committer.caught_up()
+        held = [path.stat().st_size for path in (tmp_path / "log.db.journals").iterdir()]
+        assert held == [0, 0]
+
+    _run(tmp_path, steps, durable=False)
+
+
+def test_what_was_answered_ahead_outlives_the_logs_process(tmp_path: Path) -> None:
+    async def steps(committer: Committer, log: DecisionLog) -> None:
+        made = [_decision() for _ in range(500)]
+        for place, one in enumerate(made):
+            await committer.put(one)
+            if place == 300:
+                assert committer.process is not None
+                committer.process.kill()
+            if place % 50 == 0:
+                await asyncio.sleep(0.01)
+        await committer.caught_up()
+        assert {one.id for one in log.recent(500)} == {one.id for one in made}
+
+    _run(tmp_path, steps, durable=False)
+
+
+def test_what_a_log_refuses_waits_in_the_journal(tmp_path: Path) -> None:
+    made = [_decision() for _ in range(3)]
+    lock = tmp_path / "log.db-lock"
+
+    async def steps(committer: Committer, log: DecisionLog) -> None:
+        await committer.put(made[0])
+        await committer.caught_up()
+        lock.unlink()
+        lock.mkdir()  # what each writer locks cannot be opened now
+        await committer.put(made[1])
+        async with asyncio.timeout(10):
+            while True:  # answered until the log is known to fail
+                try:
+                    await committer.put(one := _decision())
+                except StorageError:
+                    break
+                made.append(one)
+                await asyncio.sleep(0.01)
+        assert log.counts()["decisions"] == 1
+
+    async def come_back(committer: Committer, log: DecisionLog) -> None:
+        await steps(committer, log)
+        lock.rmdir()
+        await committer.put(made[2])
+        async with asyncio.timeout(10):
+            while log.counts()["decisions"] < len(made):
+                await asyncio.sleep(0.05)
+
+    _run(tmp_path, come_back, durable=False)
+    made[:] = [_decision() for _ in range(2)]
+    before = len(made)
+
+    async def stay_away(committer: Committer, log: DecisionLog) -> None:
+        already = log.counts()["decisions"]
+        await committer.put(made[0])
+        await committer.caught_up()
+        lock.unlink()
+        lock.mkdir()
+        await committer.put(made[1])
+        assert log.counts()["decisions"] == already + 1
+
+    _run(tmp_path, stay_away, durable=False)
+    lock.rmdir()
+    with DecisionLog.open(tmp_path / "log.db") as log:
+        assert all(log.get(one.id) == one for one in made[:before])
+        assert log.verify() == []
+    assert list((tmp_path / "log.db.journals").iterdir()) == []
 
 
 def test_without_its_process_the_log_goes_on(tmp_path: Path) -> None:

@@ -92,12 +92,14 @@ def test_a_port_in_use_and_an_open_network_are_told_in_a_sentence(place: Any) ->
 class _Load:
     """Callers that go on asking, each on a connection of its own."""
 
-    def __init__(self, url: str, headers: dict[str, str], loan: dict[str, Any]) -> None:
+    def __init__(
+        self, url: str, headers: dict[str, str], loan: dict[str, Any], callers: int = 8
+    ) -> None:
         self.answers: list[dict[str, Any]] = []
         self.wrong: list[str] = []
         self._stop = False
         self._thread = threading.Thread(
-            target=lambda: asyncio.run(self._run(url, headers, loan, 8)), daemon=True
+            target=lambda: asyncio.run(self._run(url, headers, loan, callers)), daemon=True
         )
         self._thread.start()
 
@@ -335,13 +337,37 @@ def test_https_is_spoken_with_a_certificate(place: Any, run: Any) -> None:
         assert client.get("/v1/model").status_code == 200
 
 
+@pytest.mark.parametrize("workers", [1, pytest.param(2, marks=pytest.mark.slow)])
+def test_what_is_answered_ahead_of_the_log_can_be_read_at_once(
+    place: Any, run: Any, workers: int
+) -> None:
+    with run(place, "--workers", str(workers), durable=False) as service:
+        made = []
+        for _ in range(20):  # each on a connection of its own, which any worker may take
+            answer = httpx.post(
+                f"{service.url}/v1/score", json={"loan": place.loan()}, headers=service.headers()
+            ).json()
+            found = httpx.get(
+                f"{service.url}/v1/decisions/{answer['id']}", headers=service.headers("read")
+            )
+            assert found.status_code == 200 and found.json()["pd"] == answer["pd"]
+            made.append(answer["id"])
+    with DecisionLog.open(place.home / "decisions.db") as log:
+        assert log.verify() == []
+        assert {one.id for one in log.recent(100)} == set(made)
+
+
 @pytest.mark.slow
+@pytest.mark.parametrize("durable", [True, False])
+@pytest.mark.parametrize("callers", [1, 8])
 @pytest.mark.parametrize("turn", range(6))
-def test_no_answered_decision_is_lost_by_a_kill(place: Any, run: Any, turn: int) -> None:
+def test_no_answered_decision_is_lost_by_a_kill(
+    place: Any, run: Any, turn: int, callers: int, durable: bool
+) -> None:
     limits = {"requests_per_second": 1e6, "burst": 1_000_000}
     workers = str(1 + turn % 2)
-    with run(place, "--workers", workers, limits=limits) as service:
-        load = _Load(service.url, service.headers(), place.loan())
+    with run(place, "--workers", workers, limits=limits, durable=durable) as service:
+        load = _Load(service.url, service.headers(), place.loan(), callers)
         time.sleep(0.8 + 0.17 * turn)
         os.killpg(service.process.pid, signal.SIGKILL)
         service.process.wait(20)
@@ -356,4 +382,4 @@ def test_no_answered_decision_is_lost_by_a_kill(place: Any, run: Any, turn: int)
     left = list(Path(tempfile.gettempdir()).glob(f"fed-credit-serve-{service.process.pid}-*"))
     with run(place) as again:
         assert httpx.get(f"{again.url}/readyz").status_code == 200
-        assert left and not any(path.exists() for path in left)
+        assert not any(path.exists() for path in left)
