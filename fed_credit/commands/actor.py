@@ -11,10 +11,10 @@ def add_actor(parser: argparse.ArgumentParser, *, reason: bool = True) -> None:
     """Add ``--actor`` and, unless told otherwise, the required ``--reason``."""
     if reason:
         parser.add_argument(
-            "--reason", required=True, metavar="TEXT", help="why; it is kept for good"
+            "--reason", type=_said, required=True, metavar="TEXT", help="why; it is kept for good"
         )
     parser.add_argument(
-        "--actor", default=os_user(), metavar="NAME", help="who does it (default: you)"
+        "--actor", type=_said, default=os_user(), metavar="NAME", help="who does it (default: you)"
     )
 
 
@@ -24,3 +24,9 @@ def os_user() -> str:
         return getpass.getuser()
     except (ImportError, KeyError, OSError):
         return f"uid {os.getuid()}"
+
+
+def _said(text: str) -> str:
+    if not text.strip():
+        raise argparse.ArgumentTypeError("is empty; say it in a few words")
+    return text

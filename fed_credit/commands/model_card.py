@@ -6,9 +6,8 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from fed_credit.commands.options import add_debug
+from fed_credit.commands.options import add_debug, spare
 from fed_credit.commands.parser import Parser
-from fed_credit.errors import ConfigurationError
 
 
 def run_card(arguments: Sequence[str]) -> int:
@@ -43,9 +42,8 @@ def run_card(arguments: Sequence[str]) -> int:
     parser.add_argument("--html", type=Path, metavar="OUT", help="write it as a page")
     add_debug(parser)
     given = parser.parse_args(list(arguments))
-    for name, path in (("--out", given.out), ("--html", given.html)):
-        if path is not None and path.exists() and path.samefile(given.model):
-            raise ConfigurationError(f"{name} {path} is the model itself; name another file.")
+    spare("--out", given.out, given.model, "the model")
+    spare("--html", given.html, given.model, "the model")
 
     from fed_credit.files import write_text
     from fed_credit.model_file.archive import open_model_file

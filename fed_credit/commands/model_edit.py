@@ -149,11 +149,14 @@ def run_recalibrate(arguments: Sequence[str]) -> int:
 
     from fed_credit.config.decision import CalibrationMethod
     from fed_credit.config.spec import SplitKind
+    from fed_credit.data.target import parse_past_date
     from fed_credit.model_file.archive import open_model_file, write_model_file
     from fed_credit.model_file.change import least_bads, recalibrate
     from fed_credit.model_file.own_loans import read_own_loans
 
     _check_out(given.model, given.out)
+    if given.as_of is not None:
+        parse_past_date("--as-of", given.as_of)
     source = open_model_file(given.model)
     own = read_own_loans(
         source.model,

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from fed_credit.commands.options import add_debug
+from fed_credit.commands.options import add_debug, spare
 from fed_credit.commands.parser import Parser
 
 if TYPE_CHECKING:
@@ -52,6 +52,9 @@ def run_export(arguments: Sequence[str]) -> int:
     )
     add_debug(parser)
     given = parser.parse_args(list(arguments))
+    spare("--onnx", given.onnx, given.model, "the model")
+    if given.check is not None:
+        spare("--onnx", given.onnx, given.check, "the table of loans")
 
     from fed_credit.errors import ConfigurationError
     from fed_credit.files import replacing

@@ -59,6 +59,7 @@ def run_command(arguments: Sequence[str]) -> int:
     from datetime import date
 
     from fed_credit.config.monitor import load_monitor
+    from fed_credit.data.target import parse_past_date
     from fed_credit.monitoring.delivery import deliver, keep_report
     from fed_credit.monitoring.sources import find_model
     from fed_credit.scoring.scorer import Scorer
@@ -70,6 +71,7 @@ def run_command(arguments: Sequence[str]) -> int:
     opened, model = find_model(home, given.model)
     scorer = Scorer(opened.model)
     given.as_of = given.as_of or date.today().isoformat()
+    parse_past_date("--as-of", given.as_of)
     if given.federated:
         report = _federated(given, settings, scorer, model)
     elif given.simulate:

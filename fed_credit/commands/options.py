@@ -6,6 +6,7 @@ import argparse
 from pathlib import Path
 
 from fed_credit.commands.parser import Parser
+from fed_credit.errors import ConfigurationError
 
 
 def store_parser(command: str, name: str, description: str, option: str, file: str) -> Parser:
@@ -38,6 +39,30 @@ def store_parser(command: str, name: str, description: str, option: str, file: s
     )
     add_debug(parser)
     return parser
+
+
+def spare(option: str, out: Path | None, read: Path, what: str) -> None:
+    """Refuse to write over a file that is read.
+
+    Parameters
+    ----------
+    option : str
+        Names the file to write; empty if the name follows from another file's.
+    out : Path or None
+        That file; None is not written.
+    read : Path
+        What must stay.
+    what : str
+        Its name, for the message.
+
+    Raises
+    ------
+    ConfigurationError
+        If both are one file.
+    """
+    if out is not None and out.exists() and read.exists() and out.samefile(read):
+        named = f"{option} {out}".strip()
+        raise ConfigurationError(f"{named} is {what} itself; name another file.")
 
 
 def add_home(parser: argparse.ArgumentParser, what: str = "the home") -> None:

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from fed_credit.commands.anchor import WHAT_A_CHAIN_SHOWS, add_anchor, anchor_of, tell_end
-from fed_credit.commands.options import add_json
+from fed_credit.commands.options import add_json, spare
 from fed_credit.commands.registry import open_registry, registry_parser
 from fed_credit.errors import ConfigurationError
 
@@ -56,6 +56,8 @@ def run_export(arguments: Sequence[str]) -> int:
     from fed_credit.model_file.archive import write_bytes
 
     with open_registry(given.home, given.registry) as registry:
+        if registry.file is not None:
+            spare("--out", given.out, registry.file, "the registry")
         if given.out is not None:
             write_bytes(given.out, registry.body(given.version))
             print(f"Written: {given.out}")

@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from fed_credit.commands.options import add_debug
+from fed_credit.commands.options import add_debug, spare
 from fed_credit.commands.parser import Parser
 from fed_credit.errors import ConfigurationError
 
@@ -158,10 +158,10 @@ def _distinct(places: Places, loans: str | None, model: Path | None) -> None:
     if len(set(whole)) < len(whole):
         raise ConfigurationError("--out and --rejected name one file; name two.")
     for path in named:
-        if loans is not None and path.exists() and path.samefile(loans):
-            raise ConfigurationError(f"{path} is the table to be scored; write to another file.")
-        if model is not None and path.exists() and model.exists() and path.samefile(model):
-            raise ConfigurationError(f"{path} is the model; write to another file.")
+        if loans is not None:
+            spare("", path, Path(loans), "the table to be scored")
+        if model is not None:
+            spare("", path, model, "the model")
         if path.is_dir():
             raise ConfigurationError(f"{path} is a folder; name a file in it.")
 

@@ -230,8 +230,9 @@ def load_monitor(home: Path) -> MonitorSpec:
         If there is no such folder, or a key or value cannot be used; names the file and the key.
     """
     file = own_file(home, MONITOR_FILE)
+    own = read_own(file)
     with naming(file):
-        spec = monitor_spec(read_own(file))
+        spec = monitor_spec(own)
         if spec.source is None:
             return spec
         check_source(spec.source, spec.mapping or _no_mapping())

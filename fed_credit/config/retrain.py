@@ -232,8 +232,9 @@ def load_retrain(home: Path) -> RetrainSpec:
         If a key or value cannot be used; names the file and the key.
     """
     file = home / RETRAIN_FILE
+    own = read_own(file)
     with naming(file):
-        return retrain_spec(read_own(file))
+        return retrain_spec(own)
 
 
 def retrain_spec(own: Mapping[str, Any]) -> RetrainSpec:

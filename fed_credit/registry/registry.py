@@ -22,6 +22,8 @@ from fed_credit.storage.store import Store
 
 __all__ = ["Event", "Registry", "Stage", "Version"]
 
+_MOST_VERSIONS = 1 << 62  # what a database takes as a number
+
 
 class Registry(Store):
     """Models by version and stage, in an SQLite file or on a PostgreSQL server.
@@ -226,8 +228,10 @@ class Registry(Store):
 
     def body(self, number: int) -> bytes:
         """Return a version's file."""
-        with self._database.reading() as connection:
-            found = connection.scalar(select(MODELS.c.body).where(MODELS.c.number == number))
+        found = None
+        if 0 < number < _MOST_VERSIONS:
+            with self._database.reading() as connection:
+                found = connection.scalar(select(MODELS.c.body).where(MODELS.c.number == number))
         if found is None:
             raise no_version(number)
         return bytes(found)

@@ -39,7 +39,7 @@ class Database:
     def __init__(self, engine: Engine, where: str, file: Path | None) -> None:
         self.engine = engine
         self.where = where
-        self._file = file
+        self.file = file
         self._identity = None if file is None else _identity(file)
         self.dialect = engine.dialect.name
         self._failures: type[Exception] = engine.dialect.loaded_dbapi.Error
@@ -117,7 +117,7 @@ class Database:
         """
         self._check_place()
         with explained(self.where), self.engine.connect() as connection:
-            if self._file is None:
+            if self.file is None:
                 connection = connection.execution_options(isolation_level="REPEATABLE READ")
             with connection.begin():
                 yield connection
@@ -129,7 +129,7 @@ class Database:
         In SQLite there is one writer at a time over all processes; in PostgreSQL, writers wait for
         each other at the head of a chain (:func:`fed_credit.storage.chain.head`).
         """
-        with explained(self.where), writing_alone(self._file), self.engine.connect() as connection:
+        with explained(self.where), writing_alone(self.file), self.engine.connect() as connection:
             self._check_place()
             writer = connection.execution_options(begin="BEGIN IMMEDIATE")
             with writer.begin():
@@ -153,7 +153,7 @@ class Database:
         DuplicateError
             If a column that is unique would hold a value twice.
         """
-        with explained(self.where, self._failures), writing_alone(self._file, wait=wait):
+        with explained(self.where, self._failures), writing_alone(self.file, wait=wait):
             self._check_place()
             connection = self.engine.raw_connection()
             try:
@@ -169,8 +169,8 @@ class Database:
 
     def forget(self) -> None:
         """Write what was deleted out of SQLite's write-ahead log too; a server has its own ways."""
-        if self._file is not None:
-            with explained(self.where), writing_alone(self._file):
+        if self.file is not None:
+            with explained(self.where), writing_alone(self.file):
                 connection = self.engine.raw_connection()
                 try:
                     connection.cursor().execute("PRAGMA wal_checkpoint(TRUNCATE)")
@@ -183,7 +183,7 @@ class Database:
         Its connections go on in what no path leads to any more, and all that is written goes when
         the last of them is closed.
         """
-        if self._file is not None and _identity(self._file) != self._identity:
+        if self.file is not None and _identity(self.file) != self._identity:
             raise StorageError(
                 f"{self.where} was removed or replaced while it was in use; put it back, or start"
                 " again with the one that is there."

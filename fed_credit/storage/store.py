@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from types import TracebackType
 from typing import Self
 
@@ -34,6 +35,11 @@ class Store:
     def close(self) -> None:
         """Close all connections."""
         self._database.close()
+
+    @property
+    def file(self) -> Path | None:
+        """Its file; None on a server."""
+        return self._database.file
 
     @property
     def where(self) -> str:

@@ -72,6 +72,8 @@ def test_card_in_two_languages_and_as_a_page(model: Path, run: Run, tmp_path: Pa
     before = model.read_bytes()
     code, said = run("card", model, "--out", model)
     assert code == 2 and "is the model itself" in said and model.read_bytes() == before
+    code, said = run("card", tmp_path / "none.fcm", "--out", text)
+    assert code == 2 and "none.fcm" in said and "Traceback" not in said
 
 
 def test_from_keygen_to_a_trusted_signature(model: Path, run: Run, tmp_path: Path) -> None:

@@ -80,6 +80,7 @@ def test_reasons_are_asked_for(home: Path, console: Console) -> None:
         (("export", 1), "Say where to"),
         (("verify", "--anchor", "xyz"), "--anchor xyz is no hash"),
         (("add", "nothing.fcm", "--reason", "x"), "cannot be read"),
+        (("add", "1.fcm", "--reason", " "), "is empty; say it in a few words"),
     ],
 )
 def test_mistakes_are_one_sentence(console: Console, words: tuple[object, ...], said: str) -> None:
@@ -114,6 +115,9 @@ def test_a_version_is_exported_as_it_came(home: Path, console: Console) -> None:
     console("add", home / "1.fcm", "--reason", "The first.")
     console("export", 1, "--out", home / "out" / "model.fcm")
     assert (home / "out" / "model.fcm").read_bytes() == (home / "1.fcm").read_bytes()
+    told = console("export", 1, "--out", home / "registry.db", code=2)
+    assert "is the registry itself; name another file" in told
+    assert console.json("verify")["whole"]
 
 
 def test_verify_says_what_is_wrong(home: Path, console: Console) -> None:

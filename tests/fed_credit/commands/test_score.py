@@ -128,6 +128,7 @@ def test_what_a_person_gets_wrong_is_one_sentence(
         ([loans, "--model", model, "--out", str(place / "no" / "a.csv")], "No such file"),
         ([loans, "--model", model, *out, "--config", str(place / "no.yaml")], "no.yaml"),
         (["--model", model, *out], "There is no table to score"),
+        ([loans, "--home", str(place / "home"), "--version", "9" * 21, *out], "no version 999"),
         ([loans, "--model", model, *out, "--jobs", "0"], "--jobs 0"),
         ([loans, "--model", model, *out, "--top", str(10**12)], "from 0 to 1000"),
         ([loans, "--model", model, *out, "--rejected", model], "model.fcm is the model"),

@@ -138,6 +138,11 @@ def test_the_command_compares_on_the_loans_it_is_given(
     arguments = ["model", "export", str(tmp_path / "model.fcm"), "--onnx", str(out)]
     assert main([*arguments, "--check", str(tmp_path / "loans.csv")]) == 0
     assert "differ by at most" in capsys.readouterr().out
+    before = (tmp_path / "loans.csv").read_bytes()
+    over = [*arguments[:-1], str(tmp_path / "loans.csv"), "--check", str(tmp_path / "loans.csv")]
+    assert main(over) == 2
+    assert "is the table of loans itself" in capsys.readouterr().err
+    assert (tmp_path / "loans.csv").read_bytes() == before
     session = onnxruntime.InferenceSession(out.read_bytes())
     checked = scorer.validated(loans).frame
     feeds = {

@@ -132,6 +132,15 @@ def test_the_decision_log_shows_who_applied(
     assert from_log["months"][0]["loans"] == 0
 
 
+def test_settings_that_are_no_yaml_are_named_once(
+    home: Path, shop: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (home / "monitor.yaml").write_text("months: [1,\n")
+    assert main(["monitor", "--home", str(home), "--model", str(shop / "model.fcm")]) == 2
+    told = capsys.readouterr().err
+    assert "is not valid YAML" in told and told.count("monitor.yaml") == 1
+
+
 @pytest.mark.parametrize(
     ("arguments", "why"),
     [
@@ -140,6 +149,7 @@ def test_the_decision_log_shows_who_applied(
         (["--simulate", "--decisions"], "one bank's own loans"),
         (["--run", "x"], "belong to --federated"),
         (["--as-of", "soon"], "is not a date"),
+        (["--simulate", "--as-of", "2999-01-01"], "has not come yet"),
         (["--from", "2024-02", "--as-of", AS_OF], "is not over"),
         (["--home", "nowhere"], "is no folder"),
         (["--model", "missing.fcm"], "cannot be read"),
