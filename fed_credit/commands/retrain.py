@@ -12,8 +12,11 @@ from fed_credit.commands.parser import Parser
 from fed_credit.errors import ConfigurationError
 
 if TYPE_CHECKING:
+    import argparse
+
     import numpy as np
 
+    from fed_credit.config.retrain import RetrainSpec
     from fed_credit.config.spec import SimulationSpec
     from fed_credit.retraining.gate import GateResult
 
@@ -43,6 +46,10 @@ def run_command(arguments: Sequence[str]) -> int:
     where = load_serve(given.home).registry
     spec = load_retrain(given.home)
     as_of = _day(given.as_of)
+    if given.challenger is not None:
+        return _stand(given, where, spec, as_of)
+    if given.loans is not None:
+        raise ConfigurationError("--loans belongs to --challenger; name a run's with data.path=.")
     overrides = [*spec.overrides, *given.overrides]
     simulation = _simulation(overrides)
 
@@ -62,16 +69,46 @@ def run_command(arguments: Sequence[str]) -> int:
     return 0
 
 
+def _stand(given: argparse.Namespace, where: str, spec: RetrainSpec, as_of: np.datetime64) -> int:
+    """Let a model that was trained elsewhere stand on the home's own loans."""
+    if given.overrides or given.deploy is not None or given.force:
+        raise ConfigurationError(
+            "With --challenger nothing is trained: leave out KEY=VALUE, --deploy and --force."
+        )
+    from fed_credit.model_file.archive import open_model_file
+    from fed_credit.registry.registry import Registry
+    from fed_credit.retraining.handed import stand_at_home
+
+    challenger = open_model_file(given.challenger)
+    with Registry.open(where) as registry:
+        stood = stand_at_home(
+            given.home,
+            registry,
+            spec,
+            challenger,
+            as_of=as_of,
+            loans=given.loans,
+            actor=given.actor,
+            dry_run=given.dry_run,
+            tell=_say,
+        )
+    _table(stood.gate)
+    return 0
+
+
 def _parser() -> Parser:
     parser = Parser(
         prog="fed-credit retrain",
         usage="fed-credit retrain [--home HOME] [--as-of DATE] [KEY=VALUE ...] [--force]"
-        " [--dry-run] [--deploy OPERATOR_HOME]",
+        " [--dry-run] [--deploy OPERATOR_HOME]\n"
+        "       fed-credit retrain --challenger FILE [--home HOME] [--loans TABLE] [--as-of DATE]"
+        " [--dry-run]",
         description="Train a challenger if it is due by schedule, drift or new labels: on labels"
         " that are mature as of the day, without the newest matured vintage. On that vintage it"
         " has to beat the champion, and must not hurt any bank beyond a limit; else it stays a"
         " candidate. HOME/retrain.yaml says when, how and by how much. What follows from it is in"
-        " the registry, with its figures.",
+        " the registry, with its figures. With --challenger nothing is trained: a model that was"
+        " trained elsewhere, such as over the banks, stands on the home's own loans.",
         allow_abbrev=False,
     )
     parser.add_argument(
@@ -90,6 +127,15 @@ def _parser() -> Parser:
         type=Path,
         metavar="OPERATOR_HOME",
         help="train over the banks of a deployment instead of loans at hand",
+    )
+    parser.add_argument(
+        "--challenger", type=Path, metavar="FILE", help="a model that was trained elsewhere"
+    )
+    parser.add_argument(
+        "--loans",
+        type=Path,
+        metavar="TABLE",
+        help="CSV or Parquet for --challenger, in place of the source in monitor.yaml or bank.yaml",
     )
     add_actor(parser, reason=False)
     add_debug(parser)

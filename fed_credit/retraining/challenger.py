@@ -19,7 +19,6 @@ from fed_credit.data.split import assign_parts
 from fed_credit.errors import ConfigurationError, FedCreditError
 from fed_credit.features.spec import feature_specs
 from fed_credit.model_file.archive import Opened, open_model_file
-from fed_credit.retraining.champion import Champion
 from fed_credit.retraining.gate import GateResult, Judged, judge
 from fed_credit.retraining.vintage import Vintage, as_of_spec, newest_vintage
 from fed_credit.retraining.warm_start import warm_start
@@ -97,20 +96,28 @@ def known_on(as_of: np.datetime64, spec: RetrainSpec, simulation: SimulationSpec
     return Known(run, newest_vintage(as_of, window, spec.vintage.months), _load(run))
 
 
-def check_new(champion: Champion, vintage: Vintage) -> None:
-    """Refuse a vintage that the champion has seen: it would be judged by what it was fitted to.
+def check_new(name: str, seen_until: np.datetime64, vintage: Vintage) -> None:
+    """Refuse a vintage that a model has seen: it would be judged by what it was fitted to.
+
+    Parameters
+    ----------
+    name : str
+        What to call the model, within a sentence.
+    seen_until : numpy.datetime64
+        Last decision day that it has seen.
+    vintage : Vintage
+        The loans that shall judge.
 
     Raises
     ------
     ConfigurationError
         Says which loans it has seen.
     """
-    if champion.seen_until >= vintage.first:
+    if seen_until >= vintage.first:
         raise ConfigurationError(
             f"The newest matured vintage on {vintage.as_of} begins with loans decided on"
-            f" {vintage.first}, and the champion (version {champion.version}) has seen loans"
-            f" decided until {champion.seen_until}: it cannot be judged by them; wait until newer"
-            " loans have matured, or shorten vintage.months."
+            f" {vintage.first}, and {name} has seen loans decided until {seen_until}: it cannot be"
+            " judged by them; wait until newer loans have matured, or shorten vintage.months."
         )
 
 

@@ -1,4 +1,4 @@
-"""What the champion's file says of the time it comes from."""
+"""What a model's file says of the time it comes from."""
 
 from __future__ import annotations
 
@@ -33,7 +33,29 @@ class Champion:
 
 
 def champion_of(version: int, opened: Opened) -> Champion:
-    """Read what a model's file says of the time it comes from.
+    """Read what the champion's file says of the time it comes from.
+
+    Raises
+    ------
+    ArtefactError
+        As :func:`days_of`.
+    """
+    return Champion(version, opened, *days_of(opened, f"Model version {version}"))
+
+
+def days_of(opened: Opened, name: str) -> tuple[np.datetime64, np.datetime64]:
+    """Return a model's as-of day and the last decision day that it has seen.
+
+    Parameters
+    ----------
+    opened : Opened
+        Its file.
+    name : str
+        What to call it, to begin a sentence with.
+
+    Returns
+    -------
+    tuple of numpy.datetime64
 
     Raises
     ------
@@ -47,8 +69,8 @@ def champion_of(version: int, opened: Opened) -> Champion:
             days.append(np.datetime64(str(provenance[key]), "D"))
         except (LookupError, ValueError):
             raise ArtefactError(
-                f"Model version {version} does not say in its provenance up to when it knows"
-                f" ({key}), so no vintage is known to be new to it; train it with"
-                " data.target.as_of=YYYY-MM-DD and dated decisions, and register it anew."
+                f"{name} does not say in its provenance up to when it knows ({key}), so no vintage"
+                " is known to be new to it; train it with data.target.as_of=YYYY-MM-DD and dated"
+                " decisions, and register it anew."
             ) from None
-    return Champion(version, opened, days[0], days[1])
+    return days[0], days[1]

@@ -217,8 +217,16 @@ def _thin(overall: Gain, spec: GateSpec) -> list[Text]:
 
 def _margin(overall: Gain, spec: GateSpec) -> list[Text]:
     found = overall.gain[spec.measure]
+    if np.isnan(found.value):
+        return [
+            Text(
+                f"With fewer than {spec.bank_min_bads} bad or good loans nothing is measured, so"
+                " the challenger is not shown to be better.",
+                f"违约或正常贷款不足 {spec.bank_min_bads} 笔，无法度量，故未能证明挑战者更好。",
+            )
+        ]
     reached = found.value if spec.by is By.ESTIMATE else found.lo
-    # NaN, of a vintage without both kinds, reaches nothing. A margin of 0 has to be passed.
+    # A margin of 0 has to be passed.
     if reached > spec.margin or (reached == spec.margin and spec.margin > 0):
         return []
     return [

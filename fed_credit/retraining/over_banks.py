@@ -26,7 +26,8 @@ from fed_credit.errors import DeploymentError
 from fed_credit.model_file.archive import open_model_file
 from fed_credit.registry.registry import Registry, Version
 from fed_credit.retraining.alerts import LATEST, read_alerts
-from fed_credit.retraining.retrain import RECORD, Request, current_champion, last_attempt
+from fed_credit.retraining.record import RECORD, last_attempt
+from fed_credit.retraining.retrain import Request, current_champion
 from fed_credit.retraining.triggers import FORCED, Due, due
 from fed_credit.retraining.vintage import NewLabels, newest_vintage
 

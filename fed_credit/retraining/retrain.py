@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass
+from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
-from fed_credit.config.retrain import Promotion, RetrainSpec
+from fed_credit.config.retrain import RetrainSpec
 from fed_credit.config.spec import SimulationSpec
 from fed_credit.errors import ConfigurationError
-from fed_credit.registry.registry import Registry, Stage, Version
-from fed_credit.reporting.html.texts import Text
+from fed_credit.registry.registry import Registry, Version
 from fed_credit.retraining.alerts import LATEST, read_alerts
 from fed_credit.retraining.challenger import (
     Challenger,
@@ -25,15 +23,9 @@ from fed_credit.retraining.challenger import (
 )
 from fed_credit.retraining.champion import Champion, champion_of
 from fed_credit.retraining.gate import GateResult
+from fed_credit.retraining.record import last_attempt, record
 from fed_credit.retraining.triggers import FORCED, Due, due
 from fed_credit.retraining.vintage import labels_since
-
-RECORD = "retraining"
-_STAGES = {
-    Promotion.CHALLENGER: Stage.CHALLENGER,
-    Promotion.CHAMPION: Stage.CHAMPION,
-    Promotion.NONE: Stage.CANDIDATE,
-}
 
 
 @dataclass(frozen=True)
@@ -138,7 +130,7 @@ def retrain(
     if not found.fired:
         tell(f"Not due: {'; '.join(text.en for text in found.quiet)}.")
         return Outcome(champion, found, known)
-    check_new(champion, known.vintage)
+    check_new(f"the champion (version {champion.version})", champion.seen_until, known.vintage)
     if request.dry_run:
         tell("A dry run: nothing was trained.")
         return Outcome(champion, found, known)
@@ -151,8 +143,22 @@ def retrain(
     gate = stand(known, spec, champion.opened, challenger.opened)
     for reason in gate.reasons:
         tell(reason.en)
-    outcome = Outcome(champion, found, known, challenger, gate)
-    version = _record(registry, spec, request, outcome)
+    version = record(
+        registry,
+        spec.promote,
+        actor=request.actor,
+        champion=champion,
+        challenger=challenger.opened,
+        fired=found.fired,
+        vintage=known.vintage,
+        gate=gate,
+        what="Retrained",
+        details={
+            "warm_start": {"used": challenger.warm, "why_not": challenger.why_not},
+            "seconds": round(challenger.seconds, 3),
+            "run": challenger.folder.name,
+        },
+    )
     tell(f"Version {version.number} is {version.stage}.")
     return Outcome(champion, found, known, challenger, gate, version)
 
@@ -174,55 +180,6 @@ def current_champion(registry: Registry) -> Champion:
             " with fed-credit registry."
         )
     return champion_of(version.number, registry.model(version.number))
-
-
-def last_attempt(registry: Registry) -> np.datetime64 | None:
-    """Return the as-of date of the latest challenger that a retraining has registered."""
-    days = [
-        np.datetime64(str(event.details[RECORD]["as_of"]), "D")
-        for event in registry.history()
-        if RECORD in event.details
-    ]
-    return max(days, default=None)
-
-
-def _record(registry: Registry, spec: RetrainSpec, request: Request, outcome: Outcome) -> Version:
-    """Register the challenger, in its stage, in one transaction with what it rests on."""
-    challenger, gate = outcome.challenger, outcome.gate
-    assert challenger is not None and gate is not None
-    stage = _STAGES[spec.promote] if gate.passed else Stage.CANDIDATE
-    reasons = list(gate.reasons)
-    present = registry.champion()
-    if stage is not Stage.CANDIDATE and (
-        present is None or present.number != outcome.champion.version
-    ):
-        stage = Stage.CANDIDATE
-        reasons.append(Text("The champion has changed meanwhile.", "其间冠军模型已更换。"))
-    fired = ", ".join(item.kind for item in outcome.due.fired)
-    return registry.register(
-        challenger.opened.body,
-        actor=request.actor,
-        reason=" ".join([f"Retrained as of {request.as_of} ({fired}).", *(r.en for r in reasons)]),
-        details={RECORD: _details(request, outcome, reasons)},
-        stage=stage,
-    )
-
-
-def _details(request: Request, outcome: Outcome, reasons: list[Text]) -> Mapping[str, Any]:
-    challenger, gate = outcome.challenger, outcome.gate
-    assert challenger is not None and gate is not None
-    vintage = outcome.known.vintage
-    return {
-        "as_of": str(request.as_of),
-        "champion": outcome.champion.version,
-        "triggers": [asdict(item) for item in outcome.due.fired],
-        "vintage": {"first": str(vintage.first), "end": str(vintage.end)},
-        "warm_start": {"used": challenger.warm, "why_not": challenger.why_not},
-        "seconds": round(challenger.seconds, 3),
-        "run": challenger.folder.name,
-        "reasons": [asdict(reason) for reason in reasons],
-        "gate": gate.as_dict(),
-    }
 
 
 def _folder(runs: Path, as_of: np.datetime64) -> Path:

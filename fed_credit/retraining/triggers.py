@@ -23,7 +23,8 @@ class Fired:
     Parameters
     ----------
     kind : str
-        ``schedule``, ``drift``, ``labels`` or ``force``.
+        ``schedule``, ``drift``, ``labels`` or ``force``; ``handed`` of a challenger that was
+        trained elsewhere.
     why : Text
         A phrase.
     """

@@ -84,7 +84,11 @@ def _told(event: Event) -> Mapping[str, Any]:
 def _reason(event: Event, say: Speech) -> str:
     # A retraining's reason repeats, in English, the sentences of the gate.
     told = _told(event)
-    return say("history.retrained", as_of=say.day(told["as_of"])) if told else event.reason
+    if not told:
+        return event.reason
+    handed = any(one["kind"] == "handed" for one in told.get("triggers", ()))
+    key = "history.stood" if handed else "history.retrained"
+    return say(key, as_of=say.day(told["as_of"]))
 
 
 def _story(event: Event, say: Speech) -> Story:

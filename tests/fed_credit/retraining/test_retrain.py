@@ -16,7 +16,8 @@ from fed_credit.errors import ConfigurationError
 from fed_credit.evaluation.metrics import auc
 from fed_credit.registry.registry import Registry, Stage
 from fed_credit.retraining.challenger import known_on
-from fed_credit.retraining.retrain import RECORD, Request, retrain
+from fed_credit.retraining.record import RECORD
+from fed_credit.retraining.retrain import Request, retrain
 
 EASY = {"gate": {"by": "estimate", "margin": 0.0, "min_bads": 5, "max_bank_loss": 0.9}}
 
