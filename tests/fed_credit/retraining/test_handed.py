@@ -17,6 +17,8 @@ from fed_credit.model_file.archive import Opened
 from fed_credit.registry.registry import Registry, Stage
 from fed_credit.retraining.record import RECORD
 from fed_credit.scoring.scorer import Explain, Scorer
+from fed_credit.serving.pages.history import stories
+from fed_credit.serving.pages.speech import Speech
 from fed_credit.simulate import MODEL_FILE, simulate
 
 EASY = {
@@ -102,6 +104,9 @@ def test_what_passes_on_the_banks_own_loans_is_promoted(
         pds = Scorer(model.model).table(frame, Explain.NONE).scores.pd
         assert overall[name]["auc"] == pytest.approx(auc(y, pds), abs=1e-12)
     assert not registry.verify()
+    for language, words in (("en", "Trained elsewhere; stood as of"), ("zh", "在别处训练")):
+        story = stories(registry.history(2), Speech(language))[-1]
+        assert story.reason.startswith(words) and story.gate
 
 
 def test_a_dry_run_records_nothing(stand: Any, registry: Registry) -> None:
