@@ -169,7 +169,7 @@ def test_an_override_is_shown_with_the_decision(
     console: Console, decisions: list[Decision]
 ) -> None:
     id = decisions[5].id
-    assert "needs a reason" in console(
+    assert "is empty; say it" in console(
         "override", id, "--verdict", "approve", "--reason", " ", code=2
     )
     console("override", id, "--verdict", "approve", "--reason", "Known.", "--actor", "李娜")
