@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import secrets
 import shutil
+import signal
 import socket
 import subprocess
 import tempfile
@@ -29,6 +30,11 @@ from fed_credit.data.book import DataReport, Dataset
 from fed_credit.data.schema import Field, Kind, KnownAt, Schema
 from fed_credit.data.split import assign_parts
 from fed_credit.training.run_spec import RunSpec
+
+# A shell that starts tests in the background has them ignore the interrupt, and so would all that
+# they start and then interrupt.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 # A machine with other work is slow, and that is no fault of what is tested.
 settings.register_profile("untimed", deadline=None)
