@@ -82,6 +82,5 @@ def test_days_in_a_file(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-def test_days_on_a_server(postgres: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    postgres.sign_in(monkeypatch)
-    _check(postgres.url)
+def test_days_on_a_server(schema: str) -> None:
+    _check(schema)

@@ -254,19 +254,16 @@ def test_room_changes_nothing_but_the_length(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-def test_a_service_over_postgresql(
-    place: Any, run: Any, postgres: Any, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_service_over_postgresql(place: Any, run: Any, postgres: Any, schema: str) -> None:
     """Registry and log on a server: the password comes from the environment alone."""
     import httpx
 
     from fed_credit.registry.registry import Registry, Stage
 
-    postgres.sign_in(monkeypatch)
-    with Registry.open(postgres.url, create=True) as registry:
+    with Registry.open(schema, create=True) as registry:
         registry.register(place.models[1].body, actor="tests", reason="to be served")
         registry.move(1, Stage.CHAMPION, actor="tests", reason="to be served")
-    changes = {"registry": postgres.url, "decision_log": postgres.url}
+    changes = {"registry": schema, "decision_log": schema}
     with run(place, "--workers", "2", **changes) as service:
         body = {"loan": place.loan()}
         made = [
@@ -275,7 +272,7 @@ def test_a_service_over_postgresql(
         ]
         assert httpx.get(f"{service.url}/readyz").status_code == 200
     assert postgres.password not in service.log.read_text()
-    with DecisionLog.open(postgres.url) as log:
+    with DecisionLog.open(schema) as log:
         assert log.verify() == []
         for answer in made:
             assert log.get(answer["id"]).pd == answer["pd"]

@@ -368,7 +368,10 @@ def test_no_answered_decision_is_lost_by_a_kill(
     workers = str(1 + turn % 2)
     with run(place, "--workers", workers, limits=limits, durable=durable) as service:
         load = _Load(service.url, service.headers(), place.loan(), callers)
-        time.sleep(0.8 + 0.17 * turn)
+        deadline = time.monotonic() + 20
+        while len(load.answers) < 25 and time.monotonic() < deadline:
+            time.sleep(0.01)
+        time.sleep(0.17 * turn)
         os.killpg(service.process.pid, signal.SIGKILL)
         service.process.wait(20)
         load.end()
