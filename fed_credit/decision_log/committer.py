@@ -144,7 +144,7 @@ class GroupCommitter:
                 done.set_exception(failure)
 
     async def _write(self, rows: Sequence[Row]) -> None:
-        if self._by_thread == 0 and self._log.at_hand:
+        if self._by_thread == 0 and self._log.file is not None:
             with suppress(OccupiedError):
                 start = time.perf_counter()
                 self._log.write(rows, wait=False)

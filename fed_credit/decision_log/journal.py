@@ -19,7 +19,7 @@ from pathlib import Path
 
 from fed_credit.decision_log.records import Row, decision_of, decision_row
 from fed_credit.errors import DuplicateError, StorageError
-from fed_credit.storage.files import writing_alone
+from fed_credit.storage.files import unwritable, writing_alone
 
 log = logging.getLogger("fed_credit.decision_log")
 
@@ -107,10 +107,7 @@ class Journal:
                 folder.mkdir(mode=0o700, exist_ok=True)
                 self._segments = [Segment(folder / f"{name}-{k}{_ENDING}") for k in range(2)]
             except OSError as error:
-                raise StorageError(
-                    f"{folder} cannot be written ({error.strerror or error}); free space, or mend"
-                    " its permissions."
-                ) from None
+                raise unwritable(folder, error) from None
 
     def write(self, rows: Sequence[Row]) -> Segment | None:
         """Write decisions; on return they survive this process.

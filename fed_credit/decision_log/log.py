@@ -26,8 +26,6 @@ from fed_credit.storage import chain
 from fed_credit.storage.appender import Appender
 from fed_credit.storage.clock import now, utc
 from fed_credit.storage.database import Database
-from fed_credit.storage.engines import file_of
-from fed_credit.storage.layout import SQLITE
 from fed_credit.storage.store import Store
 
 __all__ = ["Decision", "DecisionLog", "Override"]
@@ -79,8 +77,8 @@ class DecisionLog(Store):
         """
         log = cls(Database.open(where, LAYOUT, create=create, durable=durable))
         try:
-            if (file := file_of(where)) is not None:
-                recovered(file, log.write)
+            if log.file is not None:
+                recovered(log.file, log.write)
         except BaseException:
             log.close()
             raise
@@ -113,11 +111,6 @@ class DecisionLog(Store):
             [row.columns for row in rows],
             wait=wait,
         )
-
-    @property
-    def at_hand(self) -> bool:
-        """Whether the log is a file on this machine, and not on a server."""
-        return self._database.dialect == SQLITE
 
     def check_writable(self) -> None:
         """Write nothing, but as if; for a service that asks whether the log works again."""

@@ -43,7 +43,6 @@ from fed_credit.serving.log_process import (
     packed,
     split,
 )
-from fed_credit.storage.engines import file_of
 from fed_credit.storage.files import OccupiedError
 
 log = logging.getLogger("fed_credit.serving")
@@ -84,8 +83,8 @@ class Committer:
         self._slow = 0  # single decisions that the other process writes, until the loop tries again
         self._tasks: set[asyncio.Task[None]] = set()
         self._ahead: Ahead | None = None
-        if (file := file_of(where)) is not None and not durable:
-            self._ahead = Ahead(Journal(file), decisions, self._send_batch)
+        if decisions.file is not None and not durable:
+            self._ahead = Ahead(Journal(decisions.file), decisions, self._send_batch)
         self.active = 0
         """Requests that the worker is answering now; whoever answers counts them."""
 
@@ -220,7 +219,7 @@ class Committer:
     def _written(self, decisions: Sequence[Decision]) -> bool:
         """Write into the log, unless that would hold up the loop."""
         self._slow = max(self._slow - 1, 0)
-        if self._slow or not self._log.at_hand:
+        if self._slow or self._log.file is None:
             return False
         rows = [decision_row(one) for one in decisions]
         start = time.perf_counter()

@@ -20,7 +20,6 @@ from fed_credit.decision_log.log import DecisionLog
 from fed_credit.decision_log.records import Decision, Kind, Row, decision_row
 from fed_credit.errors import DuplicateError, FedCreditError
 from fed_credit.storage.checkpoints import Checkpoints
-from fed_credit.storage.engines import file_of
 
 HEADER = 4
 """Bytes of a message's length, the most significant first."""
@@ -61,9 +60,8 @@ def main(arguments: Sequence[str]) -> None:
     with ExitStack() as stack:
         line = stack.enter_context(socket.socket(fileno=int(descriptor)))
         log = stack.enter_context(DecisionLog.open(where, durable=durable == "1"))
-        file = file_of(where)
-        if file is not None:
-            stack.enter_context(closing(Checkpoints(file)))
+        if log.file is not None:
+            stack.enter_context(closing(Checkpoints(log.file)))
         line.sendall(packed((WRITTEN, "")))  # ready
         for messages in _arriving(line):
             answers = _written(log, [marshal.loads(message) for message in messages])

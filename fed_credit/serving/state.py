@@ -20,7 +20,6 @@ from fed_credit.serving.limits import Buckets, Doors
 from fed_credit.serving.live import Live, load_live
 from fed_credit.serving.metrics import Metrics
 from fed_credit.serving.sessions import Sessions
-from fed_credit.storage.engines import file_of
 from fed_credit.storage.space import reserve
 
 log = logging.getLogger("fed_credit.serving")
@@ -149,8 +148,8 @@ class BankState(ServiceState):
         state = super().open(home, settings, folder, workers)
         state.registry = Registry.open(settings.registry)
         state.log = DecisionLog.open(settings.decision_log, create=True, durable=settings.durable)
-        if (file := file_of(settings.decision_log)) is not None and settings.durable:
-            reserve(file)
+        if state.log.file is not None and settings.durable:
+            reserve(state.log.file)
         state.committer = Committer(state.log, settings.decision_log, settings.durable)
         state.use(*state.newest())
         if state.live is None:

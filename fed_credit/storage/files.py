@@ -38,7 +38,7 @@ def made(path: Path, make: Callable[[Path], None]) -> None:
             for name in (temporary.name, f"{temporary.name}-wal", f"{temporary.name}-shm"):
                 path.with_name(name).unlink(missing_ok=True)
     except OSError as error:
-        raise _unwritable(path, error) from None
+        raise unwritable(path, error) from None
 
 
 class OccupiedError(Exception):
@@ -76,7 +76,7 @@ def writing_alone(path: Path | None, *, wait: bool = True) -> Iterator[None]:
             path.with_name(f"{path.name}-lock"), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600
         )
     except OSError as error:
-        raise _unwritable(path, error) from None
+        raise unwritable(path, error) from None
     try:
         try:
             fcntl.flock(file, fcntl.LOCK_EX if wait else fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -95,7 +95,8 @@ def _sync_folder(path: Path) -> None:
         os.close(folder)
 
 
-def _unwritable(path: Path, error: OSError) -> StorageError:
+def unwritable(path: Path, error: OSError) -> StorageError:
+    """Return the sentence for what the system refused to write."""
     return StorageError(
         f"{path} cannot be written ({error.strerror or error}); free space, or mend its"
         " permissions."

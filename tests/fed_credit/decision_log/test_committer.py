@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -211,7 +212,7 @@ def test_close_writes_what_waits_and_a_request_that_is_gone_stops_nobody(log: De
 def test_the_loop_goes_on_while_another_process_writes(log: DecisionLog, tmp_path: Path) -> None:
     async def main() -> None:
         committer = GroupCommitter(log)
-        with Database.open(tmp_path / "decisions.db", LAYOUT) as other:
+        with closing(Database.open(tmp_path / "decisions.db", LAYOUT)) as other:
             for _ in range(2):
                 with other.writing():
                     waiting = asyncio.create_task(committer.put(made()))

@@ -6,6 +6,7 @@ import shutil
 import sqlite3
 import stat
 from collections.abc import Callable, Sequence
+from contextlib import closing
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -28,7 +29,8 @@ if TYPE_CHECKING:
 
 def test_a_new_file_is_the_owners_alone_and_no_other_is_left(tmp_path: Path) -> None:
     file = tmp_path / "deep" / "registry.db"
-    with Database.open(file, REGISTRY, create=True) as database, database.writing() as connection:
+    opened = closing(Database.open(file, REGISTRY, create=True))
+    with opened as database, database.writing() as connection:
         assert connection.scalar(text("PRAGMA journal_mode")) == "wal"
         names = sorted(path.name for path in file.parent.iterdir())
         assert set(names) <= {
