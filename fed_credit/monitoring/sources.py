@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,7 +17,6 @@ from fed_credit.config.spec import CsvSpec, InstitutionSpec, MappingSpec, Source
 from fed_credit.data.every_loan import EveryLoan, read_every_loan
 from fed_credit.data.records import RejectedRowsError
 from fed_credit.data.schema import KnownAt, Schema, load_schema
-from fed_credit.data.target import parse_past_date
 from fed_credit.decision_log.log import DecisionLog
 from fed_credit.errors import ConfigurationError, DataError
 from fed_credit.files import write_text
@@ -134,17 +134,49 @@ def read_loans(
     FedCreditError
         If they cannot be read.
     """
-    parse_past_date("--as-of", as_of)
     own = scorer.model.schema if schema is None else _like(load_schema(schema), scorer)
     names = [feature.name for feature in scorer.model.artefact.model.features]
-    # What is known late is in the model because those who trained it agreed to it.
-    fields = tuple(own.fields[name] for name in names)
+    window = profile_of(scorer).window_months
+    return read_place(home, place, own, names, window_months=window, as_of=as_of)
+
+
+def read_place(
+    home: Path,
+    place: Place,
+    schema: Schema,
+    names: Sequence[str],
+    *,
+    window_months: int | None,
+    as_of: str,
+) -> EveryLoan:
+    """Read all loans of a place, with some fields and their outcomes by a day.
+
+    Parameters
+    ----------
+    home : Path
+        Takes the list of rejected rows, if too many are.
+    place : Place
+        Where they lie.
+    schema : Schema
+        What the columns are.
+    names : sequence of str
+        Fields of it that models look at.
+    window_months : int or None
+        Performance window; None for the final status.
+    as_of : str
+        ``YYYY-MM-DD``.
+
+    Raises
+    ------
+    FedCreditError
+        If they cannot be read.
+    """
+    # What is known late is in a model because those who trained it agreed to it.
+    fields = tuple(schema.fields[name] for name in names)
     institution = InstitutionSpec(place.bank or "loans", place.source, place.mapping)
-    spec = source_spec(institution, own.name, place.max_rejected_share, KnownAt.BOOKING)
+    spec = source_spec(institution, schema.name, place.max_rejected_share, KnownAt.BOOKING)
     try:
-        return read_every_loan(
-            spec, own, fields, window_months=profile_of(scorer).window_months, as_of=as_of
-        )
+        return read_every_loan(spec, schema, fields, window_months=window_months, as_of=as_of)
     except RejectedRowsError as error:
         listed = home / FOLDER / REJECTED
         write_text(listed, error.rejected.to_csv(index=False))

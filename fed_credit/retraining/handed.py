@@ -12,17 +12,12 @@ from pathlib import Path
 
 import numpy as np
 
-from fed_credit.bank.loans import source_spec
 from fed_credit.config.load import compose
 from fed_credit.config.monitor import load_monitor
 from fed_credit.config.retrain import RetrainSpec
-from fed_credit.config.spec import InstitutionSpec
-from fed_credit.data.every_loan import EveryLoan, read_every_loan
-from fed_credit.data.records import RejectedRowsError
-from fed_credit.data.schema import KnownAt
 from fed_credit.errors import ConfigurationError
 from fed_credit.model_file.archive import Opened
-from fed_credit.monitoring.sources import Place, find_place
+from fed_credit.monitoring.sources import find_place, read_place
 from fed_credit.registry.registry import Registry, Version
 from fed_credit.reporting.html.texts import Text
 from fed_credit.retraining.challenger import check_new, deployed_pd
@@ -34,7 +29,6 @@ from fed_credit.retraining.triggers import Fired
 from fed_credit.retraining.vintage import Vintage, newest_vintage
 
 _HANDED = Fired("handed", Text("it was trained elsewhere", "在别处训练"))
-_LOANS = "loans"
 
 
 @dataclass(frozen=True)
@@ -118,8 +112,10 @@ def stand_at_home(
     check_new(f"the champion (version {champion.version})", champion.seen_until, vintage)
     check_new("the challenger", seen_until, vintage)
     place = find_place(home, load_monitor(home), loans)
-    name = place.bank or _LOANS
-    found = _read(place, name, champion.opened, challenger, vintage)
+    names = _looked_at(champion.opened, challenger)
+    found = read_place(
+        home, place, challenger.model.schema, names, window_months=window, as_of=str(as_of)
+    )
     decided = found.decided  # NaT compares with nothing
     chosen = (decided >= vintage.first) & (decided < vintage.end) & (found.y >= 0)
     judged = found.take(chosen)
@@ -129,7 +125,7 @@ def stand_at_home(
     )
     gate = judge(
         Judged(
-            names=(name,),
+            names=(found.institution,),
             bank=np.zeros(len(judged), np.int64),
             y=judged.y,
             champion=deployed_pd(champion.opened, judged.features),
@@ -180,29 +176,17 @@ def _months(window: int | None) -> str:
     return "a final status" if window is None else f"{window} months"
 
 
-def _read(
-    place: Place, name: str, champion: Opened, challenger: Opened, vintage: Vintage
-) -> EveryLoan:
-    """Read a home's loans with what either model looks at."""
-    schema = challenger.model.schema
-    wanted = dict.fromkeys(
+def _looked_at(champion: Opened, challenger: Opened) -> list[str]:
+    """Return what either model looks at, by the challenger's schema."""
+    names = dict.fromkeys(
         feature.name
         for model in (challenger, champion)
         for feature in model.model.artefact.model.features
     )
-    lacking = [feature for feature in wanted if feature not in schema.fields]
+    lacking = [name for name in names if name not in challenger.model.schema.fields]
     if lacking:
         raise ConfigurationError(
             f"The challenger's schema has no {', '.join(lacking)}, which the champion looks at, so"
             " no loans can judge both."
         )
-    fields = tuple(schema.fields[feature] for feature in wanted)
-    institution = InstitutionSpec(name, place.source, place.mapping)
-    # What is known late is in a model because those who trained it agreed to it.
-    spec = source_spec(institution, schema.name, place.max_rejected_share, KnownAt.BOOKING)
-    try:
-        return read_every_loan(
-            spec, schema, fields, window_months=vintage.window_months, as_of=str(vintage.as_of)
-        )
-    except RejectedRowsError as error:
-        raise ConfigurationError(str(error)) from None
+    return list(names)

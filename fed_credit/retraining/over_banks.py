@@ -135,7 +135,7 @@ def retrain_over_banks(
     )
     tell(
         f"Version {version.number} is {version.stage}. It has not stood against the champion: let"
-        " the banks compare them (fed-credit bank report), then promote it or not."
+        " it stand at the banks (fed-credit retrain --challenger), then promote it or not."
     )
     return version
 
