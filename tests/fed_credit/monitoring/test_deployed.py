@@ -11,7 +11,6 @@ from typing import Any
 
 import numpy as np
 import pytest
-import yaml
 
 from fed_credit.bank.watched import load_watched
 from fed_credit.config.bank import load_bank
@@ -22,6 +21,7 @@ from fed_credit.deploy.demo.run import Demo, DemoSettings
 from fed_credit.model_file.archive import open_model_file
 from fed_credit.runtime.monitored import MonitorSums
 from fed_credit.training.run_spec import RunSpec
+from tests.fed_credit.deployed import answer_for_few_loans
 
 pytestmark = pytest.mark.slow
 AS_OF = "2023-12-31"
@@ -58,11 +58,7 @@ def done(tmp_path_factory: pytest.TempPathFactory) -> Done:
 
     with Processes(environment(Path(sys.executable).parent), folder / "logs") as processes:
         demo.provision(processes)
-        for home in demo.homes.values():
-            file = home / "bank.yaml"
-            body = yaml.safe_load(file.read_text(encoding="utf-8"))
-            body["policy"] = {**body.get("policy", {}), "min_loans": 4}
-            file.write_text(yaml.safe_dump(body, allow_unicode=True), encoding="utf-8")
+        answer_for_few_loans(demo, 4)
         demo.start(processes)
         demo.train(processes)
         said = watch("--name", "watched", "--json")

@@ -15,6 +15,7 @@ from fed_credit.deploy.demo.run import Demo, DemoSettings
 from fed_credit.model_file.archive import open_model_file
 from fed_credit.registry.registry import Registry, Stage
 from fed_credit.retraining.record import RECORD
+from tests.fed_credit.deployed import answer_for_few_loans
 
 pytestmark = pytest.mark.slow
 THEN, NOW = "2021-12-31", "2022-12-31"
@@ -51,11 +52,7 @@ def done(tmp_path_factory: pytest.TempPathFactory) -> Done:
     demo = Demo(DemoSettings(folder, 6000, 1, more, proxy=False), folder, print)
     with Processes(environment(Path(sys.executable).parent), folder / "logs") as processes:
         demo.provision(processes)
-        for home in demo.homes.values():
-            file = home / "bank.yaml"
-            body = yaml.safe_load(file.read_text(encoding="utf-8"))
-            body["policy"] = {**body.get("policy", {}), "min_loans": 4}
-            file.write_text(yaml.safe_dump(body, allow_unicode=True), encoding="utf-8")
+        answer_for_few_loans(demo, 4)
         demo.start(processes)
         demo.train(processes, "first", *OLD)
         for home in (demo.operator, *demo.homes.values()):
