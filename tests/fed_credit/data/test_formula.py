@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import json
 import math
 import re
@@ -531,10 +532,11 @@ DEEP = [
     ],
 )
 def test_hostile_formulas_are_refused_at_once_in_one_sentence(formula: str) -> None:
-    begin = time.process_time()
+    gc.collect()  # what earlier tests left is not the formula's doing, nor what other threads do
+    begin = time.thread_time()
     with pytest.raises(SchemaError) as error:
         schema(field(formula))
-    assert time.process_time() - begin < 0.2
+    assert time.thread_time() - begin < 0.2
     text = str(error.value)
     assert "'made'" in text and "\n" not in text and len(text) < 700
 
